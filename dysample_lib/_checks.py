@@ -1,0 +1,84 @@
+"""Argument checks of the operators: a message says what it got and what fits."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+
+from torch import Tensor
+
+
+def divisors(n: int) -> list[int]:
+    """All positive divisors of ``n``, in order."""
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_positive_integer(name: str, value: object) -> None:
+    """Raise unless ``value`` is an integer of at least 1."""
+    if not _is_integer(value):
+        raise TypeError(
+            f"{name} has to be an integer ≥ 1, got {value!r} ({type(value).__name__})"
+        )
+    if value < 1:  # type: ignore[operator]
+        raise ValueError(f"{name} has to be an integer ≥ 1, got {value!r}")
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(
+            f"{name} has to be one of {', '.join(map(repr, choices))}, got {value!r}"
+        )
+
+
+def check_groups(groups: object, channels: int, channels_name: str) -> None:
+    """Raise unless ``groups`` divides ``channels``."""
+    check_positive_integer("groups", groups)
+    if channels % groups:  # type: ignore[operator]
+        fits = ", ".join(map(str, divisors(channels)))
+        raise ValueError(
+            f"groups has to divide {channels_name}, got groups={groups} for "
+            f"{channels_name}={channels} (divisors: {fits})"
+        )
+
+
+def check_scope(scope: object) -> None:
+    """Raise unless ``scope`` is ``"dynamic"`` or a finite positive number."""
+    wanted = 'scope has to be a positive number (pixels) or "dynamic"'
+    if isinstance(scope, str):
+        if scope != "dynamic":
+            raise ValueError(f"{wanted}, got {scope!r}")
+        return
+    if not isinstance(scope, Real) or isinstance(scope, bool):
+        raise TypeError(f"{wanted}, got {scope!r} ({type(scope).__name__})")
+    if not (math.isfinite(scope) and float(scope) > 0):
+        raise ValueError(f"{wanted}, got {scope!r}")
+
+
+def check_map(name: str, value: object, channels: int | None = None) -> None:
+    """Raise unless ``value`` is a floating-point map (B, C, H, W) with H, W ≥ 1."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} has to be a tensor, got {type(value).__name__}")
+    if value.dim() != 4:
+        raise ValueError(
+            f"{name} has to have 4 dimensions (B, C, H, W), got {value.dim()}: "
+            f"{tuple(value.shape)}"
+        )
+    if not value.is_floating_point():
+        raise TypeError(
+            f"{name} has to be floating point, got {value.dtype}; convert it first, "
+            f"for instance with {name}.float()"
+        )
+    if channels is not None and value.shape[1] != channels:
+        raise ValueError(
+            f"{name} has to have {channels} channels, got {value.shape[1]}: "
+            f"{tuple(value.shape)}"
+        )
+    if value.shape[2] == 0 or value.shape[3] == 0:
+        raise ValueError(
+            f"{name} has to have height and width ≥ 1, got {tuple(value.shape)}"
+        )

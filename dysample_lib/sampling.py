@@ -1,0 +1,162 @@
+"""The geometry of sampling-based upsampling, as pure functions.
+
+Three units occur, and only here are they converted into each other:
+
+* **offsets** are in pixels of the low-resolution map, relative to the centre of the
+  pixel that owns the point. Positive x points right, positive y points down.
+* **positions** are in pixels of the low-resolution map, from its upper left corner:
+  the centre of pixel i lies at i + 0.5.
+* **grid** coordinates are what :func:`torch.nn.functional.grid_sample` takes with
+  ``align_corners=False``: 2 · position / size − 1, which maps [0, size] to [−1, 1].
+
+Offsets have the channel layout of the paper's implementation, (2, g, s, s): first the
+axis (x, then y), then the group, then the row and the column of the s × s points that
+one low-resolution pixel owns.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ._checks import check_choice, check_groups, check_map, check_positive_integer
+
+INITIAL_MODES = ("nearest", "bilinear")
+
+
+def initial_positions(
+    scale: int,
+    mode: str = "bilinear",
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Where the s × s points of one pixel start, relative to the pixel's centre.
+
+    Paper: section 3.2, "initial sampling position". With zero learned offsets,
+    ``"nearest"`` starts (all points at the centre) give nearest interpolation, and
+    ``"bilinear"`` starts (points evenly spread, (i − (s − 1) / 2) / s) give bilinear
+    interpolation with ``align_corners=False``.
+
+    Args:
+        scale: upsampling ratio s, an integer of at least 1.
+        mode: ``"nearest"`` or ``"bilinear"``.
+        dtype: floating-point type of the result.
+        device: device of the result.
+
+    Shape:
+        Returns (2, s, s): x, then y, in low-resolution pixels; row, then column.
+
+    Raises:
+        TypeError, ValueError: if an argument is not one of the above.
+
+    >>> initial_positions(2)[0]
+    tensor([[-0.2500,  0.2500],
+            [-0.2500,  0.2500]])
+    """
+    check_positive_integer("scale", scale)
+    check_choice("mode", mode, INITIAL_MODES)
+    if mode == "nearest":
+        return torch.zeros(2, scale, scale, dtype=dtype, device=device)
+    steps = (torch.arange(scale, dtype=dtype, device=device) - (scale - 1) / 2) / scale
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    return torch.stack((x, y))
+
+
+def sampling_grid(offsets: Tensor, scale: int) -> Tensor:
+    """Turn offsets into the sampling set S = G + O, ready for ``grid_sample``.
+
+    Paper: equations 2 and 3. G are the centres of the low-resolution pixels.
+
+    Args:
+        offsets: O, the initial positions included, in low-resolution pixels.
+        scale: upsampling ratio s.
+
+    Shape:
+        * offsets: (B, 2·g·s², H, W)
+        * returns: (B, g, s·H, s·W, 2), x then y, in [−1, 1] inside the map
+
+    Convention:
+        Computed in float32, or in float64 for float64 offsets: half-precision
+        coordinates cannot tell neighbouring pixels apart on wide maps.
+
+    Raises:
+        TypeError, ValueError: if ``offsets`` is not such a map.
+
+    >>> sampling_grid(torch.zeros(1, 2, 1, 2), scale=1).flatten().tolist()
+    [-0.5, 0.0, 0.5, 0.0]
+    """
+    check_positive_integer("scale", scale)
+    check_map("offsets", offsets)
+    batch, channels, height, width = offsets.shape
+    per_group = 2 * scale * scale
+    if channels == 0 or channels % per_group:
+        raise ValueError(
+            f"offsets has to have a positive multiple of 2·scale² = {per_group} "
+            f"channels, got {channels}"
+        )
+    groups = channels // per_group
+    dtype = torch.promote_types(offsets.dtype, torch.float32)
+    # (B, axis, g, row, column, H, W) → axis first, and each point beside its pixel.
+    points = offsets.to(dtype).reshape(batch, 2, groups, scale, scale, height, width)
+    x, y = points.permute(1, 0, 2, 5, 3, 6, 4)  # each (B, g, H, s, W, s)
+    columns = torch.arange(width, dtype=dtype, device=offsets.device) + 0.5
+    rows = torch.arange(height, dtype=dtype, device=offsets.device) + 0.5
+    x = (x + columns.view(width, 1)) * (2 / width) - 1
+    y = (y + rows.view(height, 1, 1, 1)) * (2 / height) - 1
+    grid = torch.stack((x, y), dim=-1)
+    return grid.reshape(batch, groups, scale * height, scale * width, 2)
+
+
+def point_sample(
+    features: Tensor, offsets: Tensor, scale: int, groups: int = 1
+) -> Tensor:
+    """Upsample ``features`` by reading them, bilinearly, at moved points.
+
+    Paper: equation 1, X' = grid_sample(X, S). Points outside the map read its border.
+
+    Args:
+        features: X, of any floating-point type and memory format.
+        offsets: O, the initial positions included, in low-resolution pixels.
+        scale: upsampling ratio s.
+        groups: how many groups of C / g neighbouring channels have their own points.
+
+    Shape:
+        * features: (B, C, H, W)
+        * offsets: (B, 2·g·s², H, W)
+        * returns: (B, C, s·H, s·W), in the dtype of ``features``
+
+    Raises:
+        TypeError, ValueError: if the shapes, types or groups do not fit together.
+
+    >>> toy = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> point_sample(toy, torch.zeros(1, 8, 2, 2), scale=2)[0, 0, 0]
+    tensor([1., 1., 2., 2.])
+    """
+    check_positive_integer("scale", scale)
+    check_map("features", features)
+    check_map("offsets", offsets, channels=None)
+    batch, channels, height, width = features.shape
+    check_groups(groups, channels, "the channels of features")
+    expected = (batch, 2 * groups * scale * scale, height, width)
+    if tuple(offsets.shape) != expected:
+        raise ValueError(
+            f"offsets has to be (B, 2·groups·scale², H, W) = {expected} for these "
+            f"features, got {tuple(offsets.shape)}"
+        )
+    # grid_sample wants one dtype for both, and the coordinates decide how wide.
+    dtype = torch.promote_types(features.dtype, torch.float32)
+    grid = sampling_grid(offsets.to(torch.promote_types(offsets.dtype, dtype)), scale)
+    sampled = F.grid_sample(
+        features.to(grid.dtype).reshape(
+            batch * groups, channels // groups, height, width
+        ),
+        grid.flatten(0, 1),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    return sampled.reshape(batch, channels, scale * height, scale * width).to(
+        features.dtype
+    )

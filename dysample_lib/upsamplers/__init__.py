@@ -1,0 +1,15 @@
+"""The upsamplers, one operator a file, and the registry that names them."""
+
+from .dysample import DySample
+from .fixed import Bilinear, Nearest
+from .registry import LADDER, UPSAMPLERS, Upsampler, build_upsampler
+
+__all__ = [
+    "LADDER",
+    "UPSAMPLERS",
+    "Bilinear",
+    "DySample",
+    "Nearest",
+    "Upsampler",
+    "build_upsampler",
+]
