@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._checks import (
@@ -154,7 +153,13 @@ class DySample(nn.Module):
     def _linear(self, layer: nn.Conv2d, x: Tensor) -> Tensor:
         if self.style == "lp":
             return layer(x)
-        return F.pixel_unshuffle(layer(F.pixel_shuffle(x, self.scale)), self.scale)
+        # Pixel shuffle, layer, unshuffle: as the layer is 1×1, it is enough to move the
+        # points beside the batch. (On a CPU torch's own shuffles fail for an empty
+        # batch, one of them forward, the other backward.)
+        points = self.scale**2
+        shuffled = x.unflatten(1, (-1, points)).transpose(1, 2).flatten(0, 1)
+        out = layer(shuffled).unflatten(0, (x.shape[0], points))
+        return out.transpose(1, 2).flatten(1, 2)
 
     def extra_repr(self) -> str:
         scope = "dynamic" if self.static_scope is None else self.static_scope

@@ -1,0 +1,73 @@
+# Two commands: `make book` reads, `make test` proves. `make help` lists the rest.
+# PYTHON names the interpreter that .venv is made with: make book PYTHON=python3.12
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Progress bars are for people: notebooks and logs get none.
+QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book html notebooks test lint clean
+
+help: ## list these targets
+	@echo "The DySample book: make <target> [PYTHON=python3.12] [DYSAMPLE_BUDGET=quick|full]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+setup: $(VENV)/.dev-installed ## make .venv and install the project with all its extras
+
+book: $(VENV)/.book-installed ## run every notebook on this machine, build the site, print its path
+	@rm -rf _build/book-src
+	@$(BIN)/python book/execute.py --copy-to _build/book-src
+	@$(BIN)/python book/build.py --source _build/book-src
+
+html: $(VENV)/.book-installed ## build the site from the committed outputs (seconds)
+	@$(BIN)/python book/build.py
+
+notebooks: $(VENV)/.book-installed ## run every notebook in place, ready to commit
+	@$(BIN)/python book/execute.py
+
+test: setup lint ## ruff, mypy, pytest over tests/, pytest --nbval over notebooks/
+	$(BIN)/python -m pytest tests
+	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
+	    set -x; $(QUIET_KERNEL) $(BIN)/python -m pytest --nbval notebooks; \
+	fi
+
+lint: setup ## ruff and mypy alone
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+clean: ## remove what was built; .venv stays
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The stamps make a second call install nothing until pyproject.toml changes.
+$(VENV)/.book-installed: pyproject.toml | $(BIN)/python
+	@echo "Installing the project and the book's tools into $(VENV)" \
+	    "(once; PyTorch takes some minutes)"
+	@$(PIP) -e '.[book]'
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml | $(BIN)/python
+	@echo "Installing the project and its development tools into $(VENV)" \
+	    "(once; PyTorch takes some minutes)"
+	@$(PIP) -e '.[dev]'
+	@touch $(VENV)/.book-installed $@
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null || { \
+	    echo "No '$(PYTHON)' here. Name a Python 3.10 or newer: make book PYTHON=…" >&2; \
+	    exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo "Python 3.10 or newer is needed, '$(PYTHON)' is" \
+	        "$$("$(PYTHON)" --version 2>&1). Name another: make book PYTHON=…" >&2; \
+	    exit 1; }
+	@echo "Making $(VENV) with $$("$(PYTHON)" --version 2>&1)"
+	@"$(PYTHON)" -m venv $(VENV) || { \
+	    rm -rf $(VENV); \
+	    echo "No virtual environment could be made. On Debian and Ubuntu:" \
+	        "apt install python3-venv" >&2; \
+	    exit 1; }

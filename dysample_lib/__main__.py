@@ -1,0 +1,114 @@
+"""The book's jobs from a shell: ``python -m dysample_lib train|sweep|evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .budget import BUDGETS, current_budget
+from .models import DECODERS
+from .upsamplers import LADDER, UPSAMPLERS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dysample_lib", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    train = commands.add_parser(
+        "train", help="train one upsampler; the last line printed is its record"
+    )
+    train.add_argument("--upsampler", choices=UPSAMPLERS, default="grouping")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument(
+        "--checkpoint", type=Path, help="save to this file, and go on from it"
+    )
+    train.set_defaults(job=_train)
+
+    sweep = commands.add_parser(
+        "sweep", help="train many upsamplers over many seeds into a record file"
+    )
+    sweep.add_argument(
+        "--upsamplers", nargs="+", choices=UPSAMPLERS, default=list(LADDER)
+    )
+    sweep.add_argument("--seeds", type=int, help="how many; the budget's by default")
+    sweep.add_argument("--output", type=Path, required=True)
+    sweep.add_argument("--workers", type=int, default=1, help="runs at a time")
+    sweep.set_defaults(job=_sweep)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="measure the model of a training checkpoint"
+    )
+    evaluate.add_argument("--checkpoint", type=Path, required=True)
+    evaluate.add_argument("--root", type=Path, help="the data set's folder")
+    evaluate.add_argument("--band", type=int, default=2, help="in pixels")
+    evaluate.set_defaults(job=_evaluate)
+
+    for command in (train, sweep):
+        command.add_argument("--dataset", choices=("coastlines", "pets", "camvid"))
+        command.add_argument("--root", type=Path, help="the data set's folder")
+        command.add_argument("--decoder", choices=DECODERS, default="pointwise")
+        command.add_argument("--budget", choices=BUDGETS)
+        command.add_argument("--epochs", type=int, help="the budget's by default")
+    return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    from .experiments import run
+
+    result = run(
+        options.upsampler,
+        dataset=options.dataset,
+        decoder=options.decoder,
+        seed=options.seed,
+        epochs=options.epochs,
+        budget=options.budget,
+        root=options.root,
+        checkpoint=options.checkpoint,
+    )
+    print(result.record.to_json_line().strip())
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from .sweep import Job, sweep
+
+    budget = current_budget(options.budget or "record")
+    jobs = [
+        Job(
+            dataset=options.dataset or budget.dataset,
+            decoder=options.decoder,
+            upsampler=upsampler,
+            seed=seed,
+            epochs=options.epochs or budget.epochs,
+            budget=budget.name,
+        )
+        for seed in range(options.seeds or budget.seeds)
+        for upsampler in options.upsamplers
+    ]
+    sweep(jobs, options.output, workers=options.workers, root=options.root)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from .experiments import evaluate_checkpoint
+
+    metrics = evaluate_checkpoint(
+        options.checkpoint, root=options.root, band=options.band
+    )
+    print(json.dumps(metrics))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.job(options)
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        print(f"{options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

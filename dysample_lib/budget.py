@@ -1,0 +1,70 @@
+"""How much work this machine gets: the one place that knows a GPU from a laptop."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+
+import torch
+
+VARIABLE = "DYSAMPLE_BUDGET"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a training run costs at most.
+
+    Attributes:
+        name: ``"quick"``, ``"full"`` or ``"record"``.
+        dataset: the data set that chapters train on.
+        encoder: the encoder of :class:`~dysample_lib.models.SegmentationNet`.
+        epochs: passes over the training split.
+        seeds: how many seeds a recorded comparison takes.
+        evaluate_every: epochs between two evaluations for the learning curves.
+    """
+
+    name: str
+    dataset: str
+    encoder: str
+    epochs: int
+    seeds: int
+    evaluate_every: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} budget: {self.dataset}, {self.encoder} encoder, "
+            f"{self.epochs} epochs, on {device().type}"
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields, for a table."""
+        return asdict(self)
+
+
+BUDGETS = {
+    "quick": Budget("quick", "coastlines", "small", 6, 1, 1),
+    "full": Budget("full", "pets", "resnet18", 12, 3, 2),
+    "record": Budget("record", "coastlines", "small", 24, 5, 24),
+}
+
+
+def device() -> torch.device:
+    """Return the GPU where there is one, the CPU otherwise."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def current_budget(name: str | None = None) -> Budget:
+    """Choose the budget: ``name``, else ``$DYSAMPLE_BUDGET``, else by the machine.
+
+    Raises:
+        ValueError: if the name is not one of the budgets.
+    """
+    source = "budget" if name is not None else VARIABLE
+    chosen = name or os.environ.get(VARIABLE)
+    if not chosen:
+        chosen = "full" if torch.cuda.is_available() else "quick"
+    if chosen not in BUDGETS:
+        raise ValueError(
+            f"{source} has to be one of {', '.join(BUDGETS)}, got {chosen!r}"
+        )
+    return BUDGETS[chosen]

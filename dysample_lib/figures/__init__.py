@@ -1,0 +1,43 @@
+"""Every picture of the book. Functions take plain tensors and return one ``Figure``.
+
+In a notebook a cell ends with ``fig = figures.…(…)``: the figure is shown once, when
+the cell ends, and nothing else is printed. Needs matplotlib.
+"""
+
+from .coasts import boundary_band_panels, boundary_closeups, boundary_panels
+from .curves import forest_plot, ladder_plot, learning_curves
+from .diagram import testbed_diagram
+from .fields import offset_fields, scope_map
+from .points import sampling_points
+from .ranges import offset_histogram, range_overlap, walking_ranges
+from .slopes import edge_slope, kink
+from .style import COLOURS, label, use_style
+from .tiles import cells, tile_page, world_bands
+from .toy import number_line, number_tables, start_points
+
+__all__ = [
+    "COLOURS",
+    "boundary_band_panels",
+    "boundary_closeups",
+    "boundary_panels",
+    "cells",
+    "edge_slope",
+    "forest_plot",
+    "kink",
+    "label",
+    "ladder_plot",
+    "learning_curves",
+    "number_line",
+    "number_tables",
+    "offset_fields",
+    "offset_histogram",
+    "range_overlap",
+    "sampling_points",
+    "scope_map",
+    "start_points",
+    "testbed_diagram",
+    "tile_page",
+    "use_style",
+    "walking_ranges",
+    "world_bands",
+]

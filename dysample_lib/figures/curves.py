@@ -1,0 +1,219 @@
+"""Numbers over epochs and over rungs: curves, means with intervals, differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from .style import INK, colour, label, styled
+
+METRIC_NAMES = {
+    "mean_iou": "mean IoU",
+    "boundary_iou": "boundary IoU",
+    "trimap_iou": "mean IoU near the boundary",
+}
+
+
+@styled
+def learning_curves(
+    histories: Mapping[str, Sequence[Mapping[str, float]]],
+    metric: str = "boundary_iou",
+) -> Figure:
+    """Training loss, and one metric where it was measured, against epochs.
+
+    Args:
+        histories: upsampler → rows with ``"epoch"`` and ``"loss"``, some of them with
+            the metric, in [0, 1].
+        metric: the key to draw in the second panel; left out if no row has it.
+    """
+    if not histories or not all(histories.values()):
+        raise ValueError("histories has to hold at least one row for each name")
+    measured = any(metric in row for rows in histories.values() for row in rows)
+    count = 2 if measured else 1
+    fig, axes = plt.subplots(
+        1, count, figsize=(8, 3.6), squeeze=False, layout="constrained"
+    )
+    _curves(axes[0, 0], histories, "loss", 1.0)
+    axes[0, 0].set_title("training loss")
+    if measured:
+        _curves(axes[0, 1], histories, metric, 100.0)
+        axes[0, 1].set_title(f"{METRIC_NAMES.get(metric, metric)}, validation (%)")
+    return fig
+
+
+def _curves(
+    ax: Axes,
+    histories: Mapping[str, Sequence[Mapping[str, float]]],
+    key: str,
+    factor: float,
+) -> None:
+    ends: list[tuple[float, float, str]] = []
+    for name, rows in histories.items():
+        kept = [(row["epoch"], factor * row[key]) for row in rows if key in row]
+        if not kept:
+            continue
+        x, y = zip(*kept, strict=True)
+        marker = "o" if len(kept) <= 12 else None
+        ax.plot(x, y, color=colour(name), marker=marker, markersize=4, gid=name)
+        ends.append((x[-1], y[-1], name))
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    ax.grid(axis="y")
+    _name_ends(ax, ends)
+
+
+def _name_ends(ax: Axes, ends: list[tuple[float, float, str]]) -> None:
+    """Write each name beside its curve's end, moved apart where they would touch."""
+    if not ends:
+        return
+    low, high = ax.get_ylim()
+    gap = 0.075 * (high - low)
+    ends = sorted(ends, key=lambda end: end[1])
+    heights = [ends[0][1]]
+    for _, y, _ in ends[1:]:
+        heights.append(max(y, heights[-1] + gap))
+    # Half of the push goes up, half down, so that names stay beside their curves.
+    shift = float(np.mean([h - y for h, (_, y, _) in zip(heights, ends, strict=True)]))
+    for height, (x, _, name) in zip(heights, ends, strict=True):
+        ax.annotate(
+            label(name).split(" (")[0],
+            (x, height - shift),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour(name),
+            fontweight="bold",
+            fontsize=10,
+            annotation_clip=False,
+        )
+
+
+def _numbers(name: str, value: Any) -> tuple[float, float, float]:
+    """Mean, low and high of an estimate; a plain number has no interval."""
+    if isinstance(value, int | float):
+        return float(value), math.nan, math.nan
+    try:
+        mean, low, high = value.mean, value.low, value.high
+    except AttributeError:
+        raise TypeError(
+            f"{name} has to be a number or have mean, low and high, got "
+            f"{type(value).__name__}"
+        ) from None
+    unknown = low is None or high is None
+    return float(mean), *((math.nan,) * 2 if unknown else (float(low), float(high)))
+
+
+def _signed(share: float, form: str) -> str:
+    """A share in percent; no sign on what rounds to zero."""
+    text = format(100 * share, form)
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
+
+
+def _rows(
+    ax: Axes, estimates: Mapping[str, Any], form: str
+) -> list[tuple[float, float, float]]:
+    """One row per estimate, first on top: dot, interval, and the number in words."""
+    rows = [_numbers(name, value) for name, value in estimates.items()]
+    for y, (name, (mean, low, high)) in enumerate(zip(estimates, rows, strict=True)):
+        ink = colour(name)
+        known = not math.isnan(low)
+        if known:
+            ax.plot(
+                [100 * low, 100 * high],
+                [y, y],
+                color=ink,
+                linewidth=2.5,
+                solid_capstyle="butt",
+                gid=f"{name} interval",
+            )
+        ax.plot(
+            [100 * mean],
+            [y],
+            "o",
+            markersize=8,
+            color=ink,
+            gid=name,
+            markerfacecolor=ink if known else "white",
+        )
+        text = _signed(mean, form)
+        if known:
+            text += f" [{_signed(low, form)}, {_signed(high, form)}]"
+        ax.annotate(
+            text,
+            (1.02, y),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=10,
+            annotation_clip=False,
+        )
+    ax.set_yticks(range(len(rows)), [label(name) for name in estimates])
+    for tick, name in zip(ax.get_yticklabels(), estimates, strict=True):
+        tick.set(color=colour(name), fontweight="bold")
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.grid(axis="x")
+    ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    ax.spines["left"].set_visible(False)
+    return rows
+
+
+@styled
+def ladder_plot(
+    estimates: Mapping[str, Any], metric: str = "mean_iou", title: str = ""
+) -> Figure:
+    """A metric for each rung, in the order given, with intervals where there are any.
+
+    Args:
+        estimates: upsampler → number in [0, 1], or an object with ``mean``, ``low``
+            and ``high``. A hollow dot has no interval.
+        metric: the metric's key, for the axis.
+        title: over the plot.
+    """
+    if not estimates:
+        raise ValueError("estimates has to hold at least one upsampler, got none")
+    fig, ax = plt.subplots(
+        figsize=(8, 0.9 + 0.4 * len(estimates)), layout="constrained"
+    )
+    rows = _rows(ax, estimates, ".1f")
+    intervals = any(not math.isnan(low) for _, low, _ in rows)
+    ax.set_xlabel(
+        f"{METRIC_NAMES.get(metric, metric)} (%)"
+        + (", mean and 95 % interval" if intervals else "")
+    )
+    ax.set_title(title)
+    return fig
+
+
+@styled
+def forest_plot(
+    differences: Mapping[str, Any], metric: str = "mean_iou", title: str = ""
+) -> Figure:
+    """Paired differences with 95 % intervals against the line of no difference.
+
+    Args:
+        differences: step → estimate of the difference to its predecessor, as a share
+            (0.01 is one percentage point); drawn in percentage points.
+        metric: the metric's key, for the axis.
+        title: over the plot.
+    """
+    if not differences:
+        raise ValueError("differences has to hold at least one step, got none")
+    fig, ax = plt.subplots(
+        figsize=(8, 0.9 + 0.4 * len(differences)), layout="constrained"
+    )
+    _rows(ax, differences, "+.1f")
+    ax.axvline(0, color=INK, linewidth=1.2, zorder=0, gid="zero")
+    low, high = ax.get_xlim()
+    ax.set_xlim(min(low, -0.1 * (high - low)), max(high, 0.1 * (high - low)))
+    name = METRIC_NAMES.get(metric, metric)
+    ax.set_xlabel(f"difference in {name} to the step before (percentage points)")
+    ax.set_title(title)
+    return fig

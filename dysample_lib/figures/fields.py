@@ -1,0 +1,142 @@
+"""Maps of what was learned: fields of offsets in a colour wheel, and of ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .._checks import check_positive_integer
+from ._inputs import displacements, draw_outline, interleave, label_map, show
+from .points import walks
+from .style import DIVERGING, TRUTH, WIDTH, bare, styled
+
+
+def wheel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Colours (…, 3) of vectors in the unit disc: hue for direction, grey for zero.
+
+    The two axes differ in lightness (down is dark, up is light) and between orange
+    (right) and blue (left), which people of every kind of colour vision tell apart.
+    """
+    length = np.hypot(x, y)
+    x, y = x / np.maximum(length, 1), y / np.maximum(length, 1)
+    centre = np.array([0.66, 0.66, 0.66])
+    ends = {"right": (0.93, 0.42, 0.0), "left": (0.05, 0.42, 0.85)}
+    ends |= {"up": (0.85, 1.0, 0.80), "down": (0.28, 0.02, 0.30)}
+    to = {name: np.array(end) - centre for name, end in ends.items()}
+    x, y = x[..., None], y[..., None]
+    colours = centre + np.where(x > 0, x * to["right"], -x * to["left"])
+    colours = colours + np.where(y < 0, -y * to["up"], y * to["down"])
+    return np.clip(colours, 0, 1)
+
+
+@styled
+def offset_fields(
+    offsets: Any,
+    scale: int,
+    groups: int,
+    image: Any,
+    *,
+    initial: str = "bilinear",
+    mask: Any = None,
+) -> Figure:
+    """The walks of each group's points as a field of colours, with the wheel's legend.
+
+    Args:
+        offsets: O with the initial positions, (2·g·s², h, w), in feature pixels.
+        scale: s.
+        groups: g.
+        image: (3, H, W).
+        initial: where the points started, ``"bilinear"`` or ``"nearest"``.
+        mask: (H, W) labels whose boundary is drawn on the fields, if given.
+    """
+    check_positive_integer("groups", groups)
+    first, last = walks(offsets, scale, groups, initial)
+    height, width = last.shape[-2:]
+    fields = interleave(last - first)  # (2, g, s·h, s·w)
+    # The last percent would otherwise grey out everything else.
+    longest = max(float(np.quantile(np.hypot(*fields), 0.99)), 1e-9)
+    columns = 1 + (groups if groups <= 2 else 2 if groups <= 4 else 3)
+    rows = max(2, -(-groups // (columns - 1)))
+    each = WIDTH / columns
+    fig, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(WIDTH, rows * (each * height / width + 0.35)),
+        squeeze=False,
+        layout="constrained",
+    )
+    show(axes[0, 0], image, (width, height))
+    axes[0, 0].set_title("image")
+    _draw_wheel(axes[1, 0], longest)
+    for ax in [*axes[2:, 0], *axes[:, 1:].flat[groups:]]:
+        ax.axis("off")
+    for group, ax in enumerate(axes[:, 1:].flat[:groups]):
+        ax.imshow(wheel(*fields[:, group] / longest), extent=(0, width, height, 0))
+        if mask is not None:
+            labels = label_map("mask", mask)
+            draw_outline(ax, labels, TRUTH, 1.0, "truth", (width, height))
+        ax.set_title(f"group {group + 1}" if groups > 1 else "all channels")
+    for ax in [axes[0, 0], *axes[:, 1:].flat[:groups]]:
+        bare(ax)
+    return fig
+
+
+def _draw_wheel(ax: Axes, longest: float) -> None:
+    side = np.linspace(-1, 1, 201)
+    x, y = np.meshgrid(side, side)
+    colours = np.dstack([wheel(x, y), (np.hypot(x, y) <= 1).astype(float)])
+    ax.imshow(colours, extent=(-1, 1, 1, -1), interpolation="bilinear")
+    ax.set(xlim=(-1.25, 1.25), ylim=(1.25, -1.25))
+    ax.axis("off")
+    ax.set_title(f"edge: {longest:.2f} pixels", loc="center")
+    for x0, y0, text in (
+        (1.1, 0, "→"),
+        (-1.1, 0, "←"),
+        (0, -1.12, "↑"),
+        (0, 1.12, "↓"),
+    ):
+        ax.text(x0, y0, text, ha="center", va="center", fontsize=12)
+
+
+@styled
+def scope_map(
+    scope: Any, scale: int, groups: int, image: Any, *, mask: Any = None
+) -> Figure:
+    """The learned range of each point, beside the image: above or below its start.
+
+    Args:
+        scope: (2·g·s², h, w), in feature pixels, as ``DySample.walking_range`` gives
+            it for dynamic scope; averaged over both axes and all groups.
+        scale: s.
+        groups: g.
+        image: (3, H, W).
+        mask: (H, W) labels whose boundary is drawn, if given.
+    """
+    values, height, width = displacements("scope", scope, scale, groups)
+    shown = interleave(values.mean(axis=(0, 1)))
+    far = max(float(np.abs(shown - 0.25).max()), 0.01)
+    fig, axes = plt.subplots(
+        1, 2, figsize=(8, 3.7 * height / width + 0.4), layout="constrained"
+    )
+    show(axes[0], image, (width, height))
+    axes[0].set_title("image")
+    drawn = axes[1].imshow(
+        shown,
+        cmap=DIVERGING,
+        vmin=0.25 - far,
+        vmax=0.25 + far,
+        extent=(0, width, height, 0),
+    )
+    axes[1].set_title("range of each point")
+    for ax in axes:
+        bare(ax)
+        if mask is not None:
+            labels = label_map("mask", mask)
+            draw_outline(ax, labels, TRUTH, 1.0, "truth", (width, height))
+    bar = fig.colorbar(drawn, ax=axes[1], shrink=0.9)
+    bar.set_label("feature pixels (start: 0.25)")
+    return fig

@@ -1,0 +1,118 @@
+"""Where sampling points started and where they walked, as arrows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..sampling import initial_positions
+from ._inputs import displacements, draw_outline, label_map, show
+from .style import HIGHLIGHT, TRUTH, bare, styled
+
+MOST_ARROWS = 1600
+
+
+def walks(
+    offsets: Any, scale: int, groups: int, initial: str = "bilinear"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends of all points, each (2, g, s, s, h, w), in feature pixels.
+
+    Args:
+        offsets: O with the initial positions, (2·g·s², h, w) or with a batch of one,
+            in feature pixels.
+        scale: s.
+        groups: g.
+        initial: where the points started, ``"bilinear"`` or ``"nearest"``.
+    """
+    moved, height, width = displacements("offsets", offsets, scale, groups)
+    centres = np.stack(
+        np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5, indexing="xy")
+    )
+    starts = initial_positions(scale, initial).numpy()
+    first = centres[:, None, None, None] + starts[:, None, :, :, None, None]
+    last = centres[:, None, None, None] + moved
+    return np.broadcast_to(first, last.shape), last
+
+
+@styled
+def sampling_points(
+    background: Any,
+    offsets: Any,
+    scale: int = 2,
+    groups: int = 1,
+    *,
+    group: int = 0,
+    initial: str = "bilinear",
+    mask: Any = None,
+    zoom: tuple[float, float, float, float] | None = None,
+) -> Figure:
+    """Arrows from where each point started to where it samples, over the image.
+
+    Where there are more than 1600 points, every second, third, … feature pixel is
+    drawn with all of its points. Arrows are as long as the walk.
+
+    Args:
+        background: image (3, H, W), or a feature map (H, W), stretched over the grid.
+        offsets: O with the initial positions, (2·g·s², h, w), in feature pixels.
+        scale: s.
+        groups: g.
+        group: which group to draw.
+        initial: where the points started, ``"bilinear"`` or ``"nearest"``.
+        mask: (H, W) labels whose boundary is drawn, if given.
+        zoom: top, left, height and width of the part to show, in feature pixels.
+    """
+    first, last = walks(offsets, scale, groups, initial)
+    height, width = last.shape[-2:]
+    if not 0 <= group < groups:
+        raise ValueError(f"group has to be in 0 … {groups - 1}, got {group}")
+    top, left, tall, wide = zoom or (0, 0, height, width)
+    seen = tall * wide * scale**2
+    every = int(np.ceil(np.sqrt(max(1.0, seen / MOST_ARROWS))))
+    start = first[:, group, :, :, every // 2 :: every, every // 2 :: every]
+    end = last[:, group, :, :, every // 2 :: every, every // 2 :: every]
+    start, end = start.reshape(2, -1), end.reshape(2, -1)
+    fig, ax = plt.subplots(figsize=(6, 6 * tall / wide + 0.5), layout="constrained")
+    show(ax, background, (width, height))
+    ax.images[0].set_alpha(0.75)
+    if mask is not None:
+        labels = label_map("mask", mask)
+        draw_outline(ax, labels, TRUTH, 1.0, "truth", (width, height))
+    if max(tall, wide) <= 26:
+        for x in range(width + 1):
+            ax.axvline(x, color="white", linewidth=0.5, alpha=0.7)
+        for y in range(height + 1):
+            ax.axhline(y, color="white", linewidth=0.5, alpha=0.7)
+    size = 5.5 * min(1.0, 26 / (wide * scale / every))
+    ax.plot(
+        *start,
+        "o",
+        color="white",
+        markersize=size,
+        markeredgecolor="#333333",
+        markeredgewidth=0.5,
+        gid="starts",
+    )
+    ax.quiver(
+        *start,
+        *(end - start),
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        color=HIGHLIGHT,
+        edgecolor="white",
+        linewidth=0.4,
+        width=0.007,
+        minlength=0.3,
+        zorder=5,
+    )
+    bare(ax)
+    ax.set(xlim=(left, left + wide), ylim=(top + tall, top))
+    walked = np.hypot(*(end - start))
+    ax.set_title(
+        f"{height} × {width} feature pixels; walk: median {np.median(walked):.2f}, "
+        f"longest {walked.max():.2f} pixels"
+    )
+    return fig

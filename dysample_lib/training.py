@@ -1,0 +1,281 @@
+"""Fit and evaluate: one short loop, repeatable and resumable."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ._checks import check_positive_integer
+from .budget import device as default_device
+from .checkpoints import load_checkpoint, save_checkpoint
+from .datasets.base import SegmentationSet
+from .metrics import SegmentationMetrics
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; two runs with equal recipes are comparable.
+
+    Attributes:
+        epochs: passes over the training split.
+        seed: of the weights, the order of the images and their flips.
+        batch_size: images a step.
+        learning_rate: the peak of the one-cycle schedule (Smith & Topin, 2019).
+        weight_decay: of AdamW (Loshchilov & Hutter, 2019).
+        band: width of the boundary metrics, in pixels.
+    """
+
+    epochs: int = 24
+    seed: int = 0
+    batch_size: int = 16
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
+    band: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "band"):
+            check_positive_integer(name, getattr(self, name))
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(
+                f"learning_rate has to be a positive number, got {self.learning_rate!r}"
+            )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What :func:`fit` returns.
+
+    Attributes:
+        metrics: of the last evaluation, shares in [0, 1].
+        history: one row an epoch, its ``epoch`` and ``loss``, and the metrics where
+            it was evaluated.
+        seconds: time spent training, over all sessions of a resumed run.
+    """
+
+    metrics: dict[str, float]
+    history: list[dict[str, float]]
+    seconds: float
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed every draw inside, and leave the caller's random state as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def fit(
+    model: nn.Module,
+    train: SegmentationSet,
+    validation: SegmentationSet,
+    recipe: Recipe | None = None,
+    *,
+    device: torch.device | str | None = None,
+    checkpoint: Path | str | None = None,
+    checkpoint_every: int = 1,
+    about: dict[str, Any] | None = None,
+    evaluate_every: int = 1,
+    progress: bool | None = None,
+) -> Fit:
+    """Train ``model`` in place and measure it on ``validation``.
+
+    On a CPU the same model, recipe and number of threads give the same weights, bit
+    for bit. On a GPU training runs in mixed precision and ``channels_last``, and
+    repeats only approximately: ``grid_sample``'s gradient adds in no fixed order.
+
+    Args:
+        model: maps uint8 images (B, 3, H, W) to logits (B, K, H, W).
+        train: the images to learn from.
+        validation: the images to measure on.
+        recipe: epochs, seed and optimiser settings.
+        device: where to train; the GPU where there is one by default.
+        checkpoint: a file to save to; where it exists, training goes on from it, and
+            ends as if it had never stopped.
+        checkpoint_every: epochs between two checkpoints.
+        about: what the run is (plain values), kept in the checkpoint; only a run
+            with the same recipe and the same ``about`` goes on from it.
+        evaluate_every: epochs between two evaluations; the last epoch always counts.
+        progress: show a progress bar; by default in a terminal and outside CI.
+
+    Raises:
+        ValueError: for an empty split, or a checkpoint of another recipe.
+        FloatingPointError: at the first loss that is not finite, saying where; the
+            last checkpoint stays as it was.
+    """
+    recipe = recipe or Recipe()
+    check_positive_integer("checkpoint_every", checkpoint_every)
+    check_positive_integer("evaluate_every", evaluate_every)
+    for name, data in (("train", train), ("validation", validation)):
+        if len(data) == 0:
+            raise ValueError(f"{name} has to hold at least one image, got none")
+    where = torch.device(device) if device is not None else default_device()
+    path = Path(checkpoint) if checkpoint is not None else None
+    identity = asdict(recipe) | (about or {})
+    found = load_checkpoint(path, identity) if path is not None else None
+    session = _Session(model, train, recipe, where)
+    if found is not None:
+        session.restore(found)
+    for epoch in _bar(range(session.epoch, recipe.epochs), recipe.epochs, progress):
+        started = time.perf_counter()
+        row = {"epoch": float(epoch + 1), "loss": session.train_epoch(epoch)}
+        session.seconds += time.perf_counter() - started
+        last = epoch + 1 == recipe.epochs
+        if last or (epoch + 1) % evaluate_every == 0:
+            row |= evaluate(model, validation, band=recipe.band, device=where)
+        session.history.append(row)
+        session.epoch = epoch + 1
+        if path is not None and (last or (epoch + 1) % checkpoint_every == 0):
+            save_checkpoint(path, {"identity": identity} | session.state())
+    model.eval()
+    metrics = {k: v for k, v in session.history[-1].items() if k.endswith("_iou")}
+    return Fit(metrics, session.history, session.seconds)
+
+
+class _Session:
+    """The state of one training run: what a checkpoint has to hold."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: SegmentationSet,
+        recipe: Recipe,
+        device: torch.device,
+    ) -> None:
+        self.recipe, self.device = recipe, device
+        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.images = train.images.to(device)
+        self.masks = train.masks.to(device)
+        self.ignore_index = train.ignore_index
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+        )
+        self.steps = math.ceil(len(train) / recipe.batch_size)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            recipe.learning_rate,
+            total_steps=recipe.epochs * self.steps,
+        )
+        self.amp = device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp)
+        self.epoch = 0
+        self.seconds = 0.0
+        self.history: list[dict[str, float]] = []
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.epoch, self.seconds = state["epoch"], state["seconds"]
+        self.history = state["history"]
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Shuffle and flip; a function of seed and epoch, so a resumed run agrees."""
+        generator = torch.Generator().manual_seed(self.recipe.seed * 100_003 + epoch)
+        order = torch.randperm(len(self.images), generator=generator)
+        for index in order.split(self.recipe.batch_size):
+            images, masks = self.images[index], self.masks[index]
+            for axis in (-1, -2):
+                coin = torch.rand(len(index), generator=generator) < 0.5
+                coin = coin.to(self.device)
+                images = torch.where(coin.view(-1, 1, 1, 1), images.flip(axis), images)
+                masks = torch.where(coin.view(-1, 1, 1), masks.flip(axis), masks)
+            yield images.contiguous(memory_format=torch.channels_last), masks
+
+    def train_epoch(self, epoch: int) -> float:
+        """Train on every image once; return the mean loss."""
+        self.model.train()
+        total = 0.0
+        for step, (images, masks) in enumerate(self.batches(epoch)):
+            with torch.autocast(self.device.type, enabled=self.amp):
+                logits = self.model(images)
+                loss = F.cross_entropy(
+                    logits.float(), masks.long(), ignore_index=self.ignore_index
+                )
+            value = loss.item()
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"the loss is {value} at epoch {epoch + 1}, step {step + 1} of "
+                    f"{self.steps} (learning rate "
+                    f"{self.optimizer.param_groups[0]['lr']:.2g}): try a lower one"
+                )
+            self.optimizer.zero_grad(set_to_none=True)
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            self.schedule.step()
+            total += value * len(images)
+        return total / len(self.images)
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    batch_size: int = 32,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Return the label maps (N, H, W), uint8 on the CPU, of images (N, 3, H, W)."""
+    where = torch.device(device) if device is not None else default_device()
+    training = model.training
+    model.to(where).eval()
+    labels = [
+        model(batch.to(where)).argmax(1).to("cpu", torch.uint8)
+        for batch in images.split(batch_size)
+    ]
+    model.train(training)
+    return torch.cat(labels)
+
+
+def evaluate(
+    model: nn.Module,
+    data: SegmentationSet,
+    *,
+    band: int | float = 2,
+    device: torch.device | str | None = None,
+) -> dict[str, float]:
+    """Measure ``model`` on ``data``: mean, boundary and trimap IoU, in [0, 1]."""
+    metrics = SegmentationMetrics(
+        len(data.classes), ignore_index=data.ignore_index, band=band
+    )
+    labels = predict(model, data.images, device=device)
+    for predicted, truth in zip(labels.split(64), data.masks.split(64), strict=True):
+        metrics.update(predicted, truth)
+    return {k: v for k, v in metrics.compute().items() if isinstance(v, float)}
+
+
+def _bar(epochs: range, total: int, progress: bool | None) -> Any:
+    """Wrap ``epochs`` in a text progress bar, or leave it silent."""
+    if progress is None:
+        progress = sys.stderr.isatty() and not os.environ.get("CI")
+    if not progress:
+        return epochs
+    from tqdm import tqdm
+
+    return tqdm(epochs, initial=epochs.start, total=total, unit="epoch")

@@ -1,0 +1,57 @@
+"""What all tests share: a seed, hypothesis settings, the golden vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from hypothesis.configuration import set_hypothesis_home_dir
+from torch import Tensor, nn
+
+# A .hypothesis folder in the root stops the next collection: its plugin warns about
+# any norecursedirs that leave it out, and warnings are errors here.
+set_hypothesis_home_dir(Path(__file__).parents[1] / ".pytest_cache" / "hypothesis")
+settings.register_profile(
+    "project", deadline=None, derandomize=True, max_examples=25, print_blob=True
+)
+settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def golden() -> list[dict[str, Tensor]]:
+    """The authors' module in float64: one dict of tensors for each configuration.
+
+    Keys: ``config`` (channels, scale, 0 = lp or 1 = pl, groups, dynamic scope), ``x``,
+    ``y``, ``grad_y``, ``grad_x``, ``param/NAME`` and ``grad/NAME``.
+    """
+    cases: dict[str, dict[str, Tensor]] = {}
+    with np.load(Path(__file__).parent / "data" / "dysample_golden.npz") as arrays:
+        for key in arrays.files:
+            case, _, name = key.partition("/")
+            cases.setdefault(case, {})[name] = torch.from_numpy(arrays[key])
+    return [cases[case] for case in sorted(cases)]
+
+
+@pytest.fixture
+def scatter() -> Callable[..., nn.Module]:
+    """Give every parameter random values, so that points lie anywhere.
+
+    Fresh upsamplers start as plain interpolation, where wrong offsets hardly show and
+    where the output has kinks as a function of the positions.
+    """
+
+    def scatter_(module: nn.Module, std: float = 0.5) -> nn.Module:
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, std=std)
+        return module
+
+    return scatter_

@@ -1,0 +1,99 @@
+"""book/execute.py: the current interpreter, clean results, and honest failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from _repository import ROOT
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+
+def write(path: Path, *sources: str) -> Path:
+    cells = [new_markdown_cell("# A chapter"), *map(new_code_cell, sources)]
+    elsewhere = {"kernelspec": {"name": "elsewhere", "display_name": "Elsewhere"}}
+    notebook = new_notebook(cells=cells, metadata=elsewhere)
+    nbformat.write(notebook, path)
+    return path
+
+
+def execute(path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "book" / "execute.py"), str(path)],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_it_runs_on_this_very_interpreter_and_leaves_nothing_of_the_machine(tmp_path):
+    # A kernel of the same name that would fail, where Jupyter looks first.
+    broken = tmp_path / "kernels" / "python3" / "kernel.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text(json.dumps({"argv": ["false"], "display_name": "broken"}))
+    path = write(
+        tmp_path / "a.ipynb",
+        "import sys",
+        f"sys.executable == {sys.executable!r}",
+        "import os\nos.environ['TQDM_DISABLE']",
+    )
+    ids = [cell["id"] for cell in json.loads(path.read_text())["cells"]]
+
+    done = execute(path, JUPYTER_PATH=str(tmp_path))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("[1/1] a ")
+    notebook = json.loads(path.read_text())
+    shown = [c["outputs"] for c in notebook["cells"] if c["cell_type"] == "code"]
+    assert shown[0] == []
+    assert shown[1][0]["data"]["text/plain"] == ["True"]
+    assert shown[2][0]["data"]["text/plain"] == ["'1'"]
+    assert [cell["id"] for cell in notebook["cells"]] == ids
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert "version" not in notebook["metadata"]["language_info"]
+    assert all(cell["metadata"] == {} for cell in notebook["cells"])
+    before = path.read_bytes()
+    assert execute(path).returncode == 0
+    assert path.read_bytes() == before, "a second run changes nothing"
+
+
+def test_a_failing_cell_is_shown_and_the_notebook_stays_as_it_was(tmp_path):
+    path = write(tmp_path / "a.ipynb", "x = 1", "x / 0  # the culprit", "y = 2")
+    before = path.read_bytes()
+    done = execute(path)
+    assert done.returncode == 1
+    assert "failed after" in done.stdout
+    assert "x / 0  # the culprit" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ipynb"]
+
+
+def test_an_error_that_is_meant_names_files_relative_to_the_repository(tmp_path):
+    cell = new_code_cell("from dysample_lib import DySample\nDySample(64, groups=3)")
+    cell.metadata["tags"] = ["raises-exception"]
+    path = tmp_path / "a.ipynb"
+    nbformat.write(new_notebook(cells=[cell]), path)
+    assert execute(path).returncode == 0
+    (error,) = json.loads(path.read_text())["cells"][0]["outputs"]
+    assert error["ename"] == "ValueError"
+    assert str(ROOT) not in "".join(error["traceback"])
+    assert "dysample_lib" in "".join(error["traceback"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--copy-to", "."], ["--copy-to", "x", "a.ipynb"]]
+)
+def test_copies_never_land_on_something(tmp_path, arguments):
+    write(tmp_path / "a.ipynb", "1")
+    script = [sys.executable, str(ROOT / "book" / "execute.py"), *arguments]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "--copy-to" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ipynb"]

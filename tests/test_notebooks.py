@@ -1,0 +1,174 @@
+"""The committed chapters are what a reader should meet: executed, clean, described."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from statistics import median
+
+import pytest
+from _repository import (
+    MACHINE,
+    ROOT,
+    chapter_names,
+    code_cells,
+    notebook_paths,
+    read_notebook,
+    repository_url,
+    source,
+)
+
+# The first code cell of every chapter, word for word.
+SETUP_CELL = f"""\
+import importlib.util
+
+if importlib.util.find_spec("dysample_lib") is None:  # on a hosted notebook
+    %pip install -q "dysample-lib[notebooks] @ git+{repository_url()}"
+"""
+PICTURES = {"image/png", "image/jpeg", "image/svg+xml", "image/gif"}
+MAY_RAISE = {"raises-exception", "nbval-raises-exception"}
+
+# From the contents, not from the folder: a missing chapter fails, it is not skipped.
+every_chapter = pytest.mark.parametrize(
+    "path",
+    [ROOT / "notebooks" / f"{name}.ipynb" for name in chapter_names()],
+    ids=chapter_names(),
+)
+
+
+def outputs(path: Path) -> list[tuple[int, dict]]:
+    """(number of the code cell, output), for every output of the notebook."""
+    cells = enumerate(code_cells(path), start=1)
+    return [(number, out) for number, cell in cells for out in cell["outputs"]]
+
+
+def text_of(output: dict) -> str:
+    """All text of an output without its colours; pictures are left out."""
+    data = {k: v for k, v in output.get("data", {}).items() if k not in PICTURES}
+    parts = [output.get("text", ""), output.get("traceback", ""), *data.values()]
+    text = "\n".join(p if isinstance(p, str) else "".join(p) for p in parts)
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def tags(cell: dict) -> set[str]:
+    return set(cell["metadata"].get("tags", []))
+
+
+def test_the_contents_list_every_notebook_in_order():
+    assert chapter_names(), "book/_toc.yml lists no notebook"
+    assert [path.stem for path in notebook_paths()] == chapter_names()
+
+
+def test_only_notebooks_are_in_the_folder():
+    names = [p.name for p in (ROOT / "notebooks").iterdir()]
+    others = [n for n in names if not n.endswith(".ipynb") and n[0] != "."]
+    assert not others
+
+
+@every_chapter
+def test_it_opens_with_one_title(path):
+    cells = read_notebook(path)["cells"]
+    titles = [
+        line
+        for cell in cells
+        if cell["cell_type"] == "markdown"
+        for line in re.sub(r"```.*?```", "", source(cell), flags=re.S).splitlines()
+        if re.match(r"# \S", line)
+    ]
+    assert cells[0]["cell_type"] == "markdown"
+    # A label for cross-references may stand above the title.
+    assert re.match(r"(\(\S+\)=\n+)?# \S", source(cells[0]))
+    assert len(titles) == 1, titles
+    assert not re.match(r"# \W*\d", titles[0]), "the site numbers the chapters"
+
+
+@every_chapter
+def test_the_first_code_cell_installs_the_library_where_it_is_missing(path):
+    first = code_cells(path)[0]
+    assert source(first).rstrip("\n") == SETUP_CELL.rstrip("\n")
+    assert not first["outputs"]
+
+
+@every_chapter
+def test_it_was_executed_top_to_bottom_in_one_go(path):
+    counts = [cell["execution_count"] for cell in code_cells(path)]
+    assert len(counts) > 1
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@every_chapter
+def test_no_cell_failed_unless_it_was_meant_to(path):
+    for number, cell in enumerate(code_cells(path), start=1):
+        kinds = {out["output_type"] for out in cell["outputs"]}
+        if tags(cell) & MAY_RAISE:
+            assert "error" in kinds, f"cell {number} was meant to raise and did not"
+        else:
+            assert "error" not in kinds, f"cell {number} failed"
+
+
+@every_chapter
+def test_outputs_hold_no_stderr_warnings_or_widgets(path):
+    for number, out in outputs(path):
+        where = f"cell {number}"
+        assert out.get("name") != "stderr", f"{where}: {text_of(out)[:200]}"
+        assert not re.search(r"\w*Warning\b:", text_of(out)), where
+        assert not any("widget" in kind for kind in out.get("data", {})), where
+
+
+@every_chapter
+def test_every_figure_has_alt_text_a_caption_and_a_name(path):
+    for number, cell in enumerate(code_cells(path), start=1):
+        shown = sum(bool(PICTURES & set(o.get("data", {}))) for o in cell["outputs"])
+        if not shown:
+            continue
+        mystnb = cell["metadata"].get("mystnb", {})
+        assert shown == 1, f"cell {number} shows {shown} figures: one caption fits one"
+        for path_in_metadata in ("image.alt", "figure.caption", "figure.name"):
+            group, key = path_in_metadata.split(".")
+            text = mystnb.get(group, {}).get(key, "")
+            assert text.strip(), f"cell {number} lacks mystnb.{path_in_metadata}"
+        assert len(mystnb["image"]["alt"]) >= 20, f"cell {number}: say what is seen"
+        width = str(mystnb["image"].get("width", "100%"))
+        assert width.endswith("%"), f"cell {number}: fixed widths overflow a phone"
+
+
+@every_chapter
+def test_code_cells_are_short(path):
+    lines = [
+        sum(bool(line.strip()) for line in source(cell).splitlines())
+        for cell in code_cells(path)
+    ]
+    assert min(lines) > 0, "an empty code cell"
+    assert median(lines) <= 8, lines
+    assert max(lines) <= 25, f"cell {lines.index(max(lines)) + 1}: {max(lines)} lines"
+
+
+@every_chapter
+def test_code_lines_fit_the_page(path):
+    # The setup cell is held word for word, and its address may be long.
+    for number, cell in enumerate(code_cells(path)[1:], start=2):
+        for line in source(cell).splitlines():
+            assert len(line) <= 88, f"cell {number}: {line}"
+
+
+@every_chapter
+def test_nothing_tells_which_machine_it_ran_on(path):
+    for cell in read_notebook(path)["cells"]:
+        assert not MACHINE.search(source(cell)), source(cell)
+        assert not MACHINE.search(json.dumps(cell["metadata"])), cell["metadata"]
+    for number, out in outputs(path):
+        found = MACHINE.search(text_of(out))
+        assert not found, f"cell {number}: {found and found.group()}"
+
+
+@every_chapter
+def test_the_metadata_is_the_minimum(path):
+    notebook = read_notebook(path)
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert "version" not in notebook["metadata"]["language_info"]
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert not any("execution" in cell["metadata"] for cell in notebook["cells"])
