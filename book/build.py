@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-STRICT = ["-W", "--keep-going", "-n"]
+STRICT = ["-W", "--keep-going", "-n", "-q"]
 
 
 def build(source: Path, output: Path) -> int:
     """Build the book of ``source`` into ``output/html`` and return the exit code."""
-    for stale in ("html", ".doctrees"):
+    for stale in ("html", ".doctrees", "jupyter_execute"):
         shutil.rmtree(output / stale, ignore_errors=True)
     # The tool always adds a folder named _build to the path that it is given.
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]

@@ -17,9 +17,10 @@ from .budget import Budget, current_budget
 from .budget import device as default_device
 from .checkpoints import read_checkpoint
 from .datasets import load_dataset
+from .evaluation import evaluate
 from .models import SegmentationNet
 from .results import Record
-from .training import Recipe, evaluate, fit, seeded
+from .training import Recipe, fit, seeded
 
 WIDTHS = {"coastlines": 32, "pets": 64, "camvid": 64}
 

@@ -26,6 +26,7 @@ __all__ = [
     "append_record",
     "read_records",
     "recorded",
+    "recorded_runs",
     "select",
 ]
 
@@ -145,3 +146,24 @@ def recorded(
     """Whether the file has this run; no file has none."""
     key = (dataset, decoder, upsampler, seed, epochs, budget)
     return any(r.key == key for r in read_records(path, missing_ok=True))
+
+
+def recorded_runs(name: str) -> list[Record]:
+    """The runs that come with the book: ``results/NAME.jsonl``.
+
+    Read from the checkout, or from the copy in an installed package.
+
+    Raises:
+        FileNotFoundError: if there are no such records, naming those there are.
+    """
+    package = Path(__file__).parent
+    folders = (package.parent / "results", package / "recorded")
+    for folder in folders:
+        path = folder / f"{name}.jsonl"
+        if path.exists():
+            return read_records(path)
+    names = sorted(p.stem for folder in folders for p in folder.glob("*.jsonl"))
+    raise FileNotFoundError(
+        f"there are no recorded runs {name!r}; those that come with the book: "
+        f"{', '.join(names) or 'none'}"
+    )

@@ -18,6 +18,7 @@ from .records import (
     append_record,
     read_records,
     recorded,
+    recorded_runs,
     select,
 )
 from .statistics import (
@@ -44,6 +45,7 @@ __all__ = [
     "paired_differences",
     "read_records",
     "recorded",
+    "recorded_runs",
     "scores",
     "select",
     "verdict",

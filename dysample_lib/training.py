@@ -1,4 +1,4 @@
-"""Fit and evaluate: one short loop, repeatable and resumable."""
+"""Fit: one short training loop, repeatable and resumable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ._checks import check_positive_integer
 from .budget import device as default_device
 from .checkpoints import load_checkpoint, save_checkpoint
 from .datasets.base import SegmentationSet
-from .metrics import SegmentationMetrics
+from .evaluation import evaluate
 
 
 @dataclass(frozen=True)
@@ -231,43 +231,6 @@ class _Session:
             self.schedule.step()
             total += value * len(images)
         return total / len(self.images)
-
-
-@torch.no_grad()
-def predict(
-    model: nn.Module,
-    images: Tensor,
-    *,
-    batch_size: int = 32,
-    device: torch.device | str | None = None,
-) -> Tensor:
-    """Return the label maps (N, H, W), uint8 on the CPU, of images (N, 3, H, W)."""
-    where = torch.device(device) if device is not None else default_device()
-    training = model.training
-    model.to(where).eval()
-    labels = [
-        model(batch.to(where)).argmax(1).to("cpu", torch.uint8)
-        for batch in images.split(batch_size)
-    ]
-    model.train(training)
-    return torch.cat(labels)
-
-
-def evaluate(
-    model: nn.Module,
-    data: SegmentationSet,
-    *,
-    band: int | float = 2,
-    device: torch.device | str | None = None,
-) -> dict[str, float]:
-    """Measure ``model`` on ``data``: mean, boundary and trimap IoU, in [0, 1]."""
-    metrics = SegmentationMetrics(
-        len(data.classes), ignore_index=data.ignore_index, band=band
-    )
-    labels = predict(model, data.images, device=device)
-    for predicted, truth in zip(labels.split(64), data.masks.split(64), strict=True):
-        metrics.update(predicted, truth)
-    return {k: v for k, v in metrics.compute().items() if isinstance(v, float)}
 
 
 def _bar(epochs: range, total: int, progress: bool | None) -> Any:

@@ -36,7 +36,7 @@ def exactly(message: str) -> str:
     [
         (lambda: initial_positions(0), ValueError, INTEGER.format("scale", 0)),
         (
-            lambda: initial_positions(2.0),  # type: ignore[arg-type]
+            lambda: initial_positions(2.0),
             TypeError,
             INTEGER.format("scale", "2.0 (float)"),
         ),
@@ -86,7 +86,7 @@ def exactly(message: str) -> str:
             INTEGER.format("groups", 0),
         ),
         (
-            lambda: point_sample(X.numpy(), OFFSETS, 2),  # type: ignore[arg-type]
+            lambda: point_sample(X.numpy(), OFFSETS, 2),
             TypeError,
             "features has to be a tensor, got ndarray",
         ),
@@ -217,7 +217,7 @@ def test_every_rung_checks_channels_and_scale(name: str) -> None:
     with pytest.raises(
         TypeError, match=exactly(INTEGER.format("scale", "1.5 (float)"))
     ):
-        build_upsampler(name, 16, 1.5)  # type: ignore[arg-type]
+        build_upsampler(name, 16, 1.5)
 
 
 @pytest.mark.parametrize("name", ["Nearest", "dysample", "", None])

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from dysample_lib import LADDER
+from dysample_lib.encoders import SmallEncoder
 from dysample_lib.experiments import count_parameters
-from dysample_lib.models import DECODERS, SegmentationNet, SmallEncoder
+from dysample_lib.models import DECODERS, SegmentationNet, upsampler_inputs
 from dysample_lib.training import seeded
 
 
@@ -107,3 +108,13 @@ def test_bad_arguments_are_named(options: dict[str, object], message: str) -> No
 def test_images_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"images has to be \(B, 3, H, W\), got \(1, "):
         build()(torch.rand(1, 1, 32, 32))
+
+
+def test_upsampler_inputs_are_what_the_upsamplers_read() -> None:
+    net = build().train()
+    inputs = upsampler_inputs(net, torch.rand(2, 3, 64, 96))
+    assert [x.shape for x in inputs] == [(2, 32, 4 * k, 6 * k) for k in (1, 2, 4)]
+    upsample = net.decoder.upsamplers[0]
+    torch.testing.assert_close(upsample(inputs[0]), inputs[1])
+    assert net.training
+    assert not upsample._forward_pre_hooks

@@ -141,7 +141,7 @@ def test_each_chapter_opens_on_colab_from_the_repository(pages):
 
 def test_chapters_are_numbered_as_their_files_are(pages):
     for name, page in chapters_of(pages).items():
-        number = page.h1.find(class_="section-number")
+        number = page.select_one("h1 > .section-number")
         assert int(number.get_text().strip(" .\N{NO-BREAK SPACE}")) == int(name[:2])
 
 

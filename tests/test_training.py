@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from dysample_lib.checkpoints import read_checkpoint, save_checkpoint
 from dysample_lib.datasets.base import SegmentationSet
+from dysample_lib.evaluation import evaluate, predict
 from dysample_lib.models import SegmentationNet
-from dysample_lib.training import Recipe, evaluate, fit, predict, seeded
+from dysample_lib.training import Recipe, fit, seeded
 
 
 def toy_set(count: int, split: str = "train") -> SegmentationSet:

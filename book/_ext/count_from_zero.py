@@ -13,28 +13,32 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.environment.collectors.toctree import TocTreeCollector
 
+number_figures = TocTreeCollector.assign_figure_numbers
 
-def _less_one(number: Any) -> Any:
-    """Take one off the first component; numbers stay tuples, lists or empty."""
+
+def less_one(number: Any) -> Any:
+    """Take one off the first component of a section number; none stays none."""
     return type(number)([number[0] - 1, *number[1:]]) if number else number
 
 
+def count_from_zero(env: BuildEnvironment) -> None:
+    """Renumber chapters wherever Sphinx has noted their numbers."""
+    for page, sections in env.toc_secnumbers.items():
+        for anchor, number in sections.items():
+            sections[anchor] = less_one(number)
+        for node in (env.titles[page], *env.tocs[page].findall(nodes.reference)):
+            if "secnumber" in node:
+                node["secnumber"] = less_one(node["secnumber"])
+
+
+def number_figures_from_zero(self: TocTreeCollector, env: BuildEnvironment) -> Any:
+    # Called once a build, between the numbering of sections and that of figures.
+    count_from_zero(env)
+    return number_figures(self, env)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    assign_from_one = TocTreeCollector.assign_section_numbers
-    if getattr(assign_from_one, "counts_from_zero", False):  # a second build
-        return {"parallel_read_safe": True}
-
-    def assign(self: TocTreeCollector, env: BuildEnvironment) -> list[str]:
-        changed = assign_from_one(self, env)
-        for page, sections in env.toc_secnumbers.items():
-            for anchor, number in sections.items():
-                sections[anchor] = _less_one(number)
-            title, toc = env.titles[page], env.tocs[page]
-            for node in (title, *toc.findall(nodes.reference)):
-                if node.get("secnumber"):
-                    node["secnumber"] = _less_one(node["secnumber"])
-        return changed
-
-    assign.counts_from_zero = True  # type: ignore[attr-defined]
-    TocTreeCollector.assign_section_numbers = assign  # type: ignore[method-assign]
+    TocTreeCollector.assign_figure_numbers = (  # type: ignore[method-assign]
+        number_figures_from_zero
+    )
     return {"parallel_read_safe": True}

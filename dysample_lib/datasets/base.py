@@ -20,6 +20,7 @@ class SegmentationSet:
         masks: (N, H, W), uint8: a class index, or ``ignore_index``.
         classes: the names of the classes, in the order of their indices.
         ignore_index: the label that neither loss nor metrics count; 255.
+        protagonist: the index of the image that the book's figures return to.
     """
 
     name: str
@@ -28,6 +29,7 @@ class SegmentationSet:
     masks: Tensor
     classes: tuple[str, ...]
     ignore_index: int = 255
+    protagonist: int = 0
 
     def __len__(self) -> int:
         return len(self.images)

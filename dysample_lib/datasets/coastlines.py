@@ -157,7 +157,14 @@ def load_coastlines(
     tiles = _tiles(split, resolve_root(root))
     masks = tiles.surface.clone() if lakes else (tiles.surface == LAND).byte()
     classes = ("water", "land", "lake") if lakes else ("water", "land")
-    return SegmentationSet("coastlines", split, tiles.images.clone(), masks, classes)
+    return SegmentationSet(
+        "coastlines",
+        split,
+        tiles.images.clone(),
+        masks,
+        classes,
+        protagonist=PROTAGONIST if split == "val" else 0,
+    )
 
 
 def tile_positions(split: str, *, root: str | Path | None = None) -> list[TilePosition]:

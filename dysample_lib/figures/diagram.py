@@ -54,7 +54,8 @@ def testbed_diagram(
     ax.text(
         3.1,
         0.98,
-        "after the encoder, only these and the fixed\nlast layer look beyond a single pixel",
+        "after the encoder, only these and the fixed\n"
+        "last layer look beyond a single pixel",
         ha="center",
         va="center",
         color=HIGHLIGHT,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from .._checks import check_positive_integer
 from ._inputs import displacements, draw_outline, interleave, label_map, show
 from .points import walks
-from .style import DIVERGING, TRUTH, WIDTH, bare, styled
+from .style import DIVERGING, INK, WIDTH, bare, styled
 
 
 def wheel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ def offset_fields(
         ax.imshow(wheel(*fields[:, group] / longest), extent=(0, width, height, 0))
         if mask is not None:
             labels = label_map("mask", mask)
-            draw_outline(ax, labels, TRUTH, 1.0, "truth", (width, height))
+            draw_outline(ax, labels, INK, 0.7, "truth", (width, height), False)
         ax.set_title(f"group {group + 1}" if groups > 1 else "all channels")
     for ax in [axes[0, 0], *axes[:, 1:].flat[:groups]]:
         bare(ax)
@@ -136,7 +136,7 @@ def scope_map(
         bare(ax)
         if mask is not None:
             labels = label_map("mask", mask)
-            draw_outline(ax, labels, TRUTH, 1.0, "truth", (width, height))
+            draw_outline(ax, labels, INK, 0.7, "truth", (width, height), False)
     bar = fig.colorbar(drawn, ax=axes[1], shrink=0.9)
     bar.set_label("feature pixels (start: 0.25)")
     return fig

@@ -85,7 +85,7 @@ def sampling_points(
             ax.axvline(x, color="white", linewidth=0.5, alpha=0.7)
         for y in range(height + 1):
             ax.axhline(y, color="white", linewidth=0.5, alpha=0.7)
-    size = 5.5 * min(1.0, 26 / (wide * scale / every))
+    size = min(5.0, 0.3 * 6 * 72 / (wide * scale))  # points, of 6 inches
     ax.plot(
         *start,
         "o",
@@ -104,13 +104,13 @@ def sampling_points(
         color=HIGHLIGHT,
         edgecolor="white",
         linewidth=0.4,
-        width=0.007,
+        width=0.006,
         minlength=0.3,
         zorder=5,
     )
     bare(ax)
     ax.set(xlim=(left, left + wide), ylim=(top + tall, top))
-    walked = np.hypot(*(end - start))
+    walked = np.hypot(*(last - first)[:, group])
     ax.set_title(
         f"{height} × {width} feature pixels; walk: median {np.median(walked):.2f}, "
         f"longest {walked.max():.2f} pixels"
