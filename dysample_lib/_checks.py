@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from numbers import Integral, Real
 
 from torch import Tensor
@@ -48,14 +48,14 @@ def check_groups(groups: object, channels: int, channels_name: str) -> None:
 
 def check_scope(scope: object) -> None:
     """Raise unless ``scope`` is ``"dynamic"`` or a finite positive number."""
-    wanted = 'scope has to be a positive number (pixels) or "dynamic"'
+    wanted = 'scope has to be a finite positive number (pixels) or "dynamic"'
     if isinstance(scope, str):
         if scope != "dynamic":
             raise ValueError(f"{wanted}, got {scope!r}")
         return
     if not isinstance(scope, Real) or isinstance(scope, bool):
         raise TypeError(f"{wanted}, got {scope!r} ({type(scope).__name__})")
-    if not (math.isfinite(scope) and float(scope) > 0):
+    if not 0 < scope <= sys.float_info.max:  # type: ignore[operator]
         raise ValueError(f"{wanted}, got {scope!r}")
 
 

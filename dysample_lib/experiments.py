@@ -61,7 +61,11 @@ def run(
         progress: see :func:`dysample_lib.training.fit`.
     """
     plan = budget if isinstance(budget, Budget) else current_budget(budget)
-    plan = replace(plan, dataset=dataset or plan.dataset, epochs=epochs or plan.epochs)
+    plan = replace(
+        plan,
+        dataset=dataset or plan.dataset,
+        epochs=plan.epochs if epochs is None else epochs,
+    )
     recipe = Recipe(epochs=plan.epochs, seed=seed)
     train = load_dataset(plan.dataset, "train", root=root)
     validation = load_dataset(plan.dataset, "val", root=root)

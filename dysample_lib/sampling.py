@@ -57,6 +57,8 @@ def initial_positions(
     """
     check_positive_integer("scale", scale)
     check_choice("mode", mode, INITIAL_MODES)
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype has to be a floating-point type, got {dtype}")
     if mode == "nearest":
         return torch.zeros(2, scale, scale, dtype=dtype, device=device)
     steps = (torch.arange(scale, dtype=dtype, device=device) - (scale - 1) / 2) / scale

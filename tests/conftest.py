@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
-from hypothesis.configuration import set_hypothesis_home_dir
 from torch import Tensor, nn
 
-# A .hypothesis folder in the root stops the next collection: its plugin warns about
-# any norecursedirs that leave it out, and warnings are errors here.
-set_hypothesis_home_dir(Path(__file__).parents[1] / ".pytest_cache" / "hypothesis")
 settings.register_profile(
     "project", deadline=None, derandomize=True, max_examples=25, print_blob=True
 )

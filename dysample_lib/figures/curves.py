@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -98,7 +99,7 @@ def _name_ends(ax: Axes, ends: list[tuple[float, float, str]]) -> None:
 
 def _numbers(name: str, value: Any) -> tuple[float, float, float]:
     """Mean, low and high of an estimate; a plain number has no interval."""
-    if isinstance(value, int | float):
+    if isinstance(value, Real):
         return float(value), math.nan, math.nan
     try:
         mean, low, high = value.mean, value.low, value.high

@@ -42,6 +42,7 @@ def offset_fields(
     *,
     initial: str = "bilinear",
     mask: Any = None,
+    average: bool = True,
 ) -> Figure:
     """The walks of each group's points as a field of colours, with the wheel's legend.
 
@@ -52,15 +53,22 @@ def offset_fields(
         image: (3, H, W).
         initial: where the points started, ``"bilinear"`` or ``"nearest"``.
         mask: (H, W) labels whose boundary is drawn on the fields, if given.
+        average: draw the mean walk of each pixel's s² points; otherwise each point's.
+            The mean is smooth, and blind to points that walk apart.
     """
     check_positive_integer("groups", groups)
     first, last = walks(offsets, scale, groups, initial)
     height, width = last.shape[-2:]
-    fields = interleave(last - first)  # (2, g, s·h, s·w)
+    walked = last - first
+    # (2, g, h, w), or (2, g, s·h, s·w)
+    fields = walked.mean(axis=(2, 3)) if average else interleave(walked)
     # The last percent would otherwise grey out everything else.
     longest = max(float(np.quantile(np.hypot(*fields), 0.99)), 1e-9)
-    columns = 1 + (groups if groups <= 2 else 2 if groups <= 4 else 3)
-    rows = max(2, -(-groups // (columns - 1)))
+    # One or two fields stand in a row with the image and the wheel; more make a block
+    # with those two at its left.
+    block = 2 if groups <= 4 else 3
+    columns = groups + 2 if groups <= 2 else 1 + block
+    rows = 1 if groups <= 2 else max(2, -(-groups // block))
     each = WIDTH / columns
     fig, axes = plt.subplots(
         rows,
@@ -71,16 +79,17 @@ def offset_fields(
     )
     show(axes[0, 0], image, (width, height))
     axes[0, 0].set_title("image")
-    _draw_wheel(axes[1, 0], longest)
-    for ax in [*axes[2:, 0], *axes[:, 1:].flat[groups:]]:
+    _draw_wheel(axes[0, -1] if rows == 1 else axes[1, 0], longest)
+    places = axes[:, 1:].flat if rows > 1 else axes[0, 1:-1].flat
+    for ax in [*axes[2:, 0], *places[groups:]]:
         ax.axis("off")
-    for group, ax in enumerate(axes[:, 1:].flat[:groups]):
+    for group, ax in enumerate(places[:groups]):
         ax.imshow(wheel(*fields[:, group] / longest), extent=(0, width, height, 0))
         if mask is not None:
             labels = label_map("mask", mask)
             draw_outline(ax, labels, INK, 0.7, "truth", (width, height), False)
         ax.set_title(f"group {group + 1}" if groups > 1 else "all channels")
-    for ax in [axes[0, 0], *axes[:, 1:].flat[:groups]]:
+    for ax in [axes[0, 0], *places[:groups]]:
         bare(ax)
     return fig
 
@@ -106,18 +115,19 @@ def _draw_wheel(ax: Axes, longest: float) -> None:
 def scope_map(
     scope: Any, scale: int, groups: int, image: Any, *, mask: Any = None
 ) -> Figure:
-    """The learned range of each point, beside the image: above or below its start.
+    """The learned ranges beside the image: where above their start, where below.
 
     Args:
         scope: (2·g·s², h, w), in feature pixels, as ``DySample.walking_range`` gives
-            it for dynamic scope; averaged over both axes and all groups.
+            it for dynamic scope; averaged over both axes, all groups and the s² points
+            of a pixel.
         scale: s.
         groups: g.
         image: (3, H, W).
         mask: (H, W) labels whose boundary is drawn, if given.
     """
     values, height, width = displacements("scope", scope, scale, groups)
-    shown = interleave(values.mean(axis=(0, 1)))
+    shown = values.mean(axis=(0, 1, 2, 3))
     far = max(float(np.abs(shown - 0.25).max()), 0.01)
     fig, axes = plt.subplots(
         1, 2, figsize=(8, 3.7 * height / width + 0.4), layout="constrained"
@@ -131,12 +141,12 @@ def scope_map(
         vmax=0.25 + far,
         extent=(0, width, height, 0),
     )
-    axes[1].set_title("range of each point")
+    axes[1].set_title("range, mean of a pixel's points")
     for ax in axes:
         bare(ax)
-        if mask is not None:
+        if mask is not None and ax is axes[1]:
             labels = label_map("mask", mask)
             draw_outline(ax, labels, INK, 0.7, "truth", (width, height), False)
-    bar = fig.colorbar(drawn, ax=axes[1], shrink=0.9)
+    bar = fig.colorbar(drawn, ax=axes[1], fraction=0.05)
     bar.set_label("feature pixels (start: 0.25)")
     return fig

@@ -48,11 +48,12 @@ def sampling_points(
     initial: str = "bilinear",
     mask: Any = None,
     zoom: tuple[float, float, float, float] | None = None,
+    magnify: float = 1.0,
 ) -> Figure:
     """Arrows from where each point started to where it samples, over the image.
 
     Where there are more than 1600 points, every second, third, … feature pixel is
-    drawn with all of its points. Arrows are as long as the walk.
+    drawn with all of its points. Arrows are as long as the walk, unless magnified.
 
     Args:
         background: image (3, H, W), or a feature map (H, W), stretched over the grid.
@@ -63,6 +64,7 @@ def sampling_points(
         initial: where the points started, ``"bilinear"`` or ``"nearest"``.
         mask: (H, W) labels whose boundary is drawn, if given.
         zoom: top, left, height and width of the part to show, in feature pixels.
+        magnify: how many times longer than the walk an arrow is; the title says so.
     """
     first, last = walks(offsets, scale, groups, initial)
     height, width = last.shape[-2:]
@@ -100,11 +102,14 @@ def sampling_points(
         *(end - start),
         angles="xy",
         scale_units="xy",
-        scale=1,
+        scale=1 / magnify,
         color=HIGHLIGHT,
         edgecolor="white",
-        linewidth=0.4,
-        width=0.006,
+        linewidth=0.3,
+        width=0.0045,
+        headwidth=3.4,
+        headlength=4,
+        headaxislength=3.6,
         minlength=0.3,
         zorder=5,
     )
@@ -114,5 +119,6 @@ def sampling_points(
     ax.set_title(
         f"{height} × {width} feature pixels; walk: median {np.median(walked):.2f}, "
         f"longest {walked.max():.2f} pixels"
+        + (f"\narrows drawn {magnify:g} times as long" if magnify != 1 else "")
     )
     return fig

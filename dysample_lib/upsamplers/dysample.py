@@ -177,7 +177,7 @@ def _take_init_pos(
     theirs = state_dict.pop(prefix + "init_pos", None)
     if theirs is None:
         return
-    ours = module.initial_offsets(torch.float32)
+    ours = module.initial_offsets(torch.float32, "cpu")
     theirs = theirs.detach().to("cpu", torch.float32)
     # Half-precision checkpoints hold rounded positions, hence the tolerance.
     if theirs.shape != ours.shape or not torch.allclose(theirs, ours, atol=1e-3):

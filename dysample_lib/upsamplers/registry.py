@@ -80,7 +80,7 @@ def build_upsampler(name: str, channels: int, scale: int = 2) -> nn.Module:
     >>> build_upsampler("grouping", 64).groups
     4
     """
-    if name not in UPSAMPLERS:
+    if not isinstance(name, str) or name not in UPSAMPLERS:
         raise ValueError(
             f"upsampler has to be one of {', '.join(UPSAMPLERS)}, got {name!r}"
         )
