@@ -102,7 +102,7 @@ def test_geometry(call: Any, error: type[Exception], message: str) -> None:
         call()
 
 
-NUMBER = 'scope has to be a positive number (pixels) or "dynamic", got {}'
+NUMBER = 'scope has to be a finite positive number (pixels) or "dynamic", got {}'
 DIVIDE = "groups has to divide in_channels, got groups={} for in_channels={} ({})"
 SHUFFLE = (
     'in_channels has to be divisible by scale² = {} for style="pl", got in_channels={}'

@@ -16,6 +16,7 @@ from dysample_lib import experiments
 from dysample_lib.__main__ import main
 from dysample_lib.budget import BUDGETS, current_budget
 from dysample_lib.datasets import SegmentationSet
+from dysample_lib.models import SegmentationNet
 from dysample_lib.records import Record, read_records, recorded_runs
 from dysample_lib.sweep import Job, sweep
 
@@ -58,6 +59,22 @@ def test_a_checkpoint_says_what_it_holds(tmp_path: Path) -> None:
     assert experiments.evaluate_checkpoint(path) == pytest.approx(result.metrics)
     with pytest.raises(ValueError, match="upsampler: 'naive' there, 'initial_offsets'"):
         experiments.run("initial_offsets", epochs=2, budget="quick", checkpoint=path)
+
+
+@pytest.mark.usefixtures("toy_data")
+def test_the_full_budget_takes_pets_and_a_pretrained_encoder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, object] = {}
+
+    def without_download(pretrained: bool, **design: object) -> SegmentationNet:
+        asked.update(design, pretrained=pretrained)
+        return SegmentationNet(**design)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(experiments, "SegmentationNet", without_download)
+    record = experiments.run("dysample_s", epochs=1, budget="full").record
+    assert (record.dataset, record.budget) == ("pets", "full")
+    assert (asked["encoder"], asked["pretrained"]) == ("resnet18", True)
 
 
 def jobs(*names: str, epochs: int = 1) -> list[Job]:
@@ -146,7 +163,7 @@ def test_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert current_budget() is BUDGETS["record"]
     assert current_budget("quick") is BUDGETS["quick"]
     monkeypatch.setenv("DYSAMPLE_BUDGET", "huge")
-    with pytest.raises(ValueError, match="DYSAMPLE_BUDGET has to be .*got 'huge'"):
+    with pytest.raises(ValueError, match=r"DYSAMPLE_BUDGET has to be .*got 'huge'"):
         current_budget()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
 
 from dysample_lib import LADDER
 from dysample_lib.encoders import SmallEncoder
@@ -118,3 +119,17 @@ def test_upsampler_inputs_are_what_the_upsamplers_read() -> None:
     torch.testing.assert_close(upsample(inputs[0]), inputs[1])
     assert net.training
     assert not upsample._forward_pre_hooks
+
+
+@pytest.mark.parametrize("upsampler", LADDER)
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_network_on_a_gpu_mixes_in_no_tensor_from_elsewhere(
+    upsampler: str, decoder: str
+) -> None:
+    # Fake tensors know their device and refuse to meet others; they need no GPU.
+    # The default device is left alone: a tensor made without one is on the CPU.
+    with FakeTensorMode(), torch.no_grad():
+        net = SegmentationNet(2, upsampler=upsampler, decoder=decoder).to("cuda")
+        images = torch.empty(2, 3, 33, 48, dtype=torch.uint8, device="cuda")
+        logits = net(images)
+    assert (logits.device.type, logits.shape) == ("cuda", (2, 2, 33, 48))

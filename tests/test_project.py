@@ -180,3 +180,12 @@ def test_an_old_or_missing_python_is_named(checkout):
     assert missing.returncode != 0
     assert "No 'python9' here" in missing.stderr
     assert not (checkout / ".venv").exists()
+
+
+def test_every_package_and_the_recorded_runs_are_shipped():
+    setup = project()["tool"]["setuptools"]
+    folders = {p.parent for p in (ROOT / "dysample_lib").rglob("__init__.py")}
+    names = {".".join(p.relative_to(ROOT).parts) for p in folders}
+    assert set(setup["packages"]) == names | {"dysample_lib.recorded"}
+    assert setup["package-dir"] == {"dysample_lib.recorded": "results"}
+    assert list((ROOT / "results").glob("*.jsonl"))
