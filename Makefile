@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html notebooks test lint clean
+.PHONY: help setup book html notebooks front test lint clean
 
 help: ## list these targets
 	@echo "The DySample book: make <target> [PYTHON=python3.12] [DYSAMPLE_BUDGET=quick|full]"
@@ -28,6 +28,9 @@ html: $(VENV)/.book-installed ## build the site from the committed outputs (seco
 
 notebooks: $(VENV)/.book-installed ## run every notebook in place, ready to commit
 	@$(BIN)/python book/execute.py
+
+front: $(VENV)/.book-installed ## train and draw the introduction's pictures again
+	@$(BIN)/python book/front_page.py
 
 test: setup lint ## ruff, mypy, pytest over tests/, pytest --nbval over notebooks/
 	$(BIN)/python -m pytest tests

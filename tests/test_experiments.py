@@ -25,7 +25,7 @@ from dysample_lib.sweep import Job, sweep
 def toy_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for the data set, so that a run takes a second."""
 
-    def load(name: str, split: str, root: object = None) -> SegmentationSet:
+    def load(name: str, split: str, **_: object) -> SegmentationSet:
         return toy_set(24 if split == "train" else 6, split)
 
     monkeypatch.setattr(experiments, "load_dataset", load)

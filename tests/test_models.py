@@ -127,9 +127,10 @@ def test_a_network_on_a_gpu_mixes_in_no_tensor_from_elsewhere(
     upsampler: str, decoder: str
 ) -> None:
     # Fake tensors know their device and refuse to meet others; they need no GPU.
-    # The default device is left alone: a tensor made without one is on the CPU.
+    # In the forward pass a tensor made without a device would be on the CPU.
     with FakeTensorMode(), torch.no_grad():
-        net = SegmentationNet(2, upsampler=upsampler, decoder=decoder).to("cuda")
+        with torch.device("cuda"):
+            net = SegmentationNet(2, upsampler=upsampler, decoder=decoder)
         images = torch.empty(2, 3, 33, 48, dtype=torch.uint8, device="cuda")
         logits = net(images)
     assert (logits.device.type, logits.shape) == ("cuda", (2, 2, 33, 48))

@@ -1,0 +1,308 @@
+"""DySampleFPN against torchvision's pyramid, alone and in torchvision's detectors."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import detection
+from torchvision.ops import FeaturePyramidNetwork, feature_pyramid_network
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
+
+from dysample_lib import DySample
+from dysample_lib.fpn import DySampleFPN, count_parameters, with_dysample_fpn
+
+CHANNELS = [4, 6, 8]
+EVEN = [(24, 16), (12, 8), (6, 4)]
+ODD = [(33, 21), (17, 11), (9, 6)]
+
+
+def pyramid(sizes: list[tuple[int, int]], dtype: torch.dtype = torch.float64) -> Any:
+    return OrderedDict(
+        (f"c{i}", torch.randn(2, c, *size, dtype=dtype))
+        for i, (c, size) in enumerate(zip(CHANNELS, sizes, strict=True))
+    )
+
+
+def no_offsets(module: nn.Module) -> nn.Module:
+    """Leave every sampling point at its initial position."""
+    for part in module.modules():
+        if isinstance(part, DySample):
+            nn.init.zeros_(part.offset.weight)
+    return module
+
+
+def assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert list(actual) == list(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(actual[name], value, rtol=0, atol=1e-10)
+
+
+def differ(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
+    return [n for n in expected if not torch.equal(actual[n], expected[n])]
+
+
+@pytest.fixture
+def bilinear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make torchvision's pyramid interpolate bilinearly."""
+
+    class Functional:
+        @staticmethod
+        def interpolate(x: Tensor, size: Any, mode: str) -> Tensor:
+            assert mode == "nearest"
+            return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+    monkeypatch.setattr(feature_pyramid_network, "F", Functional)
+
+
+@pytest.mark.parametrize("sizes", [EVEN, ODD], ids=["even", "odd"])
+@pytest.mark.parametrize("scope", [0.25, "dynamic"])
+def test_nearest_points_give_torchvisions_pyramid(sizes: Any, scope: Any) -> None:
+    fpn = FeaturePyramidNetwork(CHANNELS, 8, LastLevelMaxPool()).double()
+    x = pyramid(sizes)
+    ours = DySampleFPN.from_fpn(fpn, initial="nearest", scope=scope)
+    assert_same(no_offsets(ours)(x), fpn(x))
+
+
+@pytest.mark.usefixtures("bilinear")
+def test_zero_offsets_give_the_bilinear_pyramid() -> None:
+    fpn = FeaturePyramidNetwork(CHANNELS, 8, LastLevelP6P7(8, 8)).double()
+    x = pyramid(EVEN)
+    ours = DySampleFPN.from_fpn(fpn)
+    assert_same(no_offsets(ours)(x), fpn(x))
+
+
+def test_odd_sizes_cut_the_doubled_map() -> None:
+    fpn = no_offsets(DySampleFPN(CHANNELS, 8).double())
+    x = pyramid(ODD)
+    out = fpn(x)
+    assert [tuple(y.shape) for y in out.values()] == [(2, 8, *s) for s in ODD]
+    inner = fpn.inner_blocks[2](x["c2"])
+    for i, (h, w) in ((1, ODD[1]), (0, ODD[0])):
+        doubled = F.interpolate(inner, scale_factor=2.0, mode="bilinear")
+        inner = fpn.inner_blocks[i](x[f"c{i}"]) + doubled[..., :h, :w]
+        expected = fpn.layer_blocks[i](inner)
+        torch.testing.assert_close(out[f"c{i}"], expected, rtol=0, atol=1e-10)
+
+
+def test_each_upsampler_serves_its_own_level(
+    scatter: Callable[..., nn.Module],
+) -> None:
+    fpn = no_offsets(DySampleFPN(CHANNELS, 8).double())
+    x = pyramid(EVEN)
+    for i, changed in ((0, ["c0"]), (1, ["c0", "c1"])):
+        other = copy.deepcopy(fpn)
+        scatter(other.upsamplers[i])
+        assert differ(other(x), fpn(x)) == changed
+
+
+def test_a_new_pyramid_starts_as_torchvisions_does() -> None:
+    def norm(channels: int) -> nn.Module:
+        return nn.GroupNorm(2, channels)
+
+    torch.manual_seed(1)
+    theirs = FeaturePyramidNetwork(CHANNELS, 8, LastLevelP6P7(8, 8), norm)
+    torch.manual_seed(1)
+    ours = DySampleFPN(CHANNELS, 8, LastLevelP6P7(8, 8), norm, groups=2)
+    state = ours.state_dict()
+    assert differ(state, theirs.state_dict()) == []
+    assert {key.split(".")[0] for key in state.keys() - theirs.state_dict().keys()} == {
+        "upsamplers"
+    }
+    assert all(upsample.groups == 2 for upsample in ours.upsamplers)
+
+
+def test_from_fpn_takes_the_blocks_over() -> None:
+    fpn = FeaturePyramidNetwork(CHANNELS, 8, LastLevelMaxPool()).bfloat16().eval()
+    fpn.inner_blocks[0].requires_grad_(False)
+    ours = DySampleFPN.from_fpn(fpn)
+    assert ours.extra_blocks is fpn.extra_blocks
+    named = dict(ours.named_parameters())
+    for name, parameter in fpn.named_parameters():
+        assert named[name] is parameter
+    assert not any(module.training for module in ours.modules())
+    assert {p.dtype for p in ours.upsamplers.parameters()} == {torch.bfloat16}
+    assert all(p.requires_grad for p in ours.upsamplers.parameters())
+    y = ours(pyramid(ODD, torch.bfloat16))
+    assert {value.dtype for value in y.values()} == {torch.bfloat16}
+
+
+def test_all_upsamplers_learn() -> None:
+    fpn = DySampleFPN(CHANNELS, 8, scope="dynamic")
+    sum(y.square().sum() for y in fpn(pyramid(ODD, torch.float32)).values()).backward()
+    for name, parameter in fpn.upsamplers.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize(
+    ("levels", "scope", "weights", "biases", "published"),
+    [
+        (4, 0.25, 24_576, 96, "+24.6K"),
+        (4, "dynamic", 49_152, 96, "+49.2K"),
+        (5, 0.25, 32_768, 128, "+32.7K"),
+        (5, "dynamic", 65_536, 128, "+65.5K"),
+    ],
+)
+def test_the_published_parameter_counts(
+    levels: int, scope: Any, weights: int, biases: int, published: str
+) -> None:
+    with torch.device("meta"):
+        fpn = DySampleFPN([256] * levels, 256, scope=scope)
+        plain = FeaturePyramidNetwork([256] * levels, 256)
+    assert count_parameters(fpn) == (weights, biases)
+    numel = [sum(p.numel() for p in m.parameters()) for m in (fpn, plain)]
+    assert numel[0] - numel[1] == weights + biases
+    # The published numbers are rounded, or cut where there are four upsamplers.
+    thousands = float(published.strip("+K"))
+    assert 0 <= abs(weights / 1000 - thousands) < 0.1
+
+
+BUILDERS: dict[str, tuple[Callable[..., nn.Module], int]] = {
+    "faster_rcnn": (detection.fasterrcnn_resnet50_fpn, 3),
+    "mask_rcnn": (detection.maskrcnn_resnet50_fpn, 3),
+    "retinanet": (detection.retinanet_resnet50_fpn, 2),
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_in_torchvisions_detectors(name: str) -> None:
+    build, upsamplers = BUILDERS[name]
+    detector = build(
+        weights=None, weights_backbone=None, num_classes=3, min_size=64, max_size=96
+    ).eval()
+    before = OrderedDict(detector.state_dict())  # the tensors themselves
+    values = {key: value.clone() for key, value in before.items()}
+    trainable = {n: p.requires_grad for n, p in detector.named_parameters()}
+    images = [torch.rand(3, 64, 80), torch.rand(3, 50, 40)]
+    with torch.no_grad():
+        features = detector.backbone(torch.stack([images[0]] * 2))
+
+    assert with_dysample_fpn(detector, initial="nearest") is detector
+    after = detector.state_dict()
+    for key, value in before.items():
+        assert after[key].data_ptr() == value.data_ptr()
+        assert torch.equal(after[key], values[key])
+    new = after.keys() - before.keys()
+    assert len(new) == 2 * upsamplers
+    assert all(key.startswith("backbone.fpn.upsamplers.") for key in new)
+    assert count_parameters(detector) == (8192 * upsamplers, 32 * upsamplers)
+    now = {n: p.requires_grad for n, p in detector.named_parameters()}
+    assert now == trainable | dict.fromkeys(new, True)
+    assert [key for key in now if key in trainable] == list(trainable)
+
+    found = detector.load_state_dict(values, strict=False)
+    assert found.unexpected_keys == [] and set(found.missing_keys) == new
+
+    no_offsets(detector)
+    with torch.no_grad():
+        result = detector.backbone(torch.stack([images[0]] * 2))
+        assert list(result) == list(features)
+        for level, value in features.items():
+            torch.testing.assert_close(result[level], value, rtol=1e-4, atol=1e-4)
+        assert len(detector(images)) == 2
+
+
+def test_a_detector_trains_through_its_upsamplers() -> None:
+    backbone = detection.backbone_utils.resnet_fpn_backbone(
+        backbone_name="resnet18", weights=None
+    )
+    detector = detection.FasterRCNN(backbone, num_classes=3, min_size=64, max_size=64)
+    with_dysample_fpn(detector, scope="dynamic")
+    target = {"boxes": torch.tensor([[5.0, 5, 40, 50]]), "labels": torch.tensor([1])}
+    sum(detector([torch.rand(3, 64, 64)], [target]).values()).backward()
+    for name, parameter in detector.backbone.fpn.upsamplers.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_a_pyramid_held_twice_stays_one() -> None:
+    model = nn.ModuleDict({"a": FeaturePyramidNetwork(CHANNELS, 8)})
+    model["b"] = model["a"]
+    with_dysample_fpn(model)
+    assert isinstance(model["a"], DySampleFPN) and model["a"] is model["b"]
+
+
+class OtherPyramid(FeaturePyramidNetwork):
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
+        return x
+
+
+def small() -> FeaturePyramidNetwork:
+    return FeaturePyramidNetwork(CHANNELS, 8)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: DySampleFPN(CHANNELS, 8, scale=4),
+            TypeError,
+            "scale is no option, got scale=4",
+        ),
+        (
+            lambda: DySampleFPN(CHANNELS, 8, groups=3),
+            ValueError,
+            "groups has to divide in_channels, got groups=3",
+        ),
+        (lambda: DySampleFPN(CHANNELS, 8, group=2), TypeError, "'group'"),
+        (
+            lambda: DySampleFPN.from_fpn(nn.Identity()),  # type: ignore[arg-type]
+            TypeError,
+            "fpn has to be a torchvision.ops.FeaturePyramidNetwork, got Identity",
+        ),
+        (
+            lambda: DySampleFPN.from_fpn(OtherPyramid(CHANNELS, 8)),
+            TypeError,
+            "fpn has to run torchvision's forward, got a OtherPyramid",
+        ),
+        (
+            lambda: DySampleFPN.from_fpn(DySampleFPN(CHANNELS, 8)),
+            TypeError,
+            "fpn has to run torchvision's forward, got a DySampleFPN",
+        ),
+        (
+            lambda: with_dysample_fpn("detector"),  # type: ignore[type-var]
+            TypeError,
+            "detector has to be a torch.nn.Module, got str",
+        ),
+        (
+            lambda: with_dysample_fpn(nn.Sequential(nn.Identity())),
+            ValueError,
+            "detector has to hold a torchvision.ops.FeaturePyramidNetwork",
+        ),
+        (
+            lambda: with_dysample_fpn(small()),
+            TypeError,
+            "got the pyramid itself: see DySampleFPN.from_fpn",
+        ),
+        (
+            lambda: DySampleFPN(CHANNELS, 8)({"a": torch.zeros(1, 4, 2, 2)}),
+            ValueError,
+            "x has to hold 3 maps, one for each level, got 1: a",
+        ),
+        (
+            lambda: DySampleFPN(CHANNELS, 8).double()(
+                pyramid([(12, 8), (12, 8), (6, 4)])
+            ),
+            ValueError,
+            "x['c1'] has to be half as large as x['c0'], (6, 4) for (12, 8), "
+            "got (12, 8)",
+        ),
+    ],
+)
+def test_bad_arguments(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        call()
+
+
+def test_a_refused_option_leaves_the_detector_as_it_was() -> None:
+    model = nn.Sequential(small())
+    with pytest.raises(ValueError, match="groups"):
+        with_dysample_fpn(model, groups=3)
+    assert type(model[0]) is FeaturePyramidNetwork
