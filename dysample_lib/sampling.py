@@ -22,7 +22,18 @@ from torch import Tensor
 
 from ._checks import check_choice, check_groups, check_map, check_positive_integer
 
+# torch 2.6 does not tell export from compilation.
+_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
 INITIAL_MODES = ("nearest", "bilinear")
+
+FLOAT32_SIZE = 256
+"""The largest height or width whose float32 maps are sampled in float32.
+
+``grid_sample`` takes absolute coordinates. In float32 they are rounded by up to
+size · 2⁻²⁴ pixels and more, which is an error of 4e-4 to 1e-3 in unit-normal maps of
+2048 columns. Larger float32 maps are therefore sampled in float64.
+"""
 
 
 def initial_positions(
@@ -105,14 +116,21 @@ def sampling_grid(offsets: Tensor, scale: int) -> Tensor:
     x, y = points.permute(1, 0, 2, 5, 3, 6, 4)  # each (B, g, H, s, W, s)
     columns = torch.arange(width, dtype=dtype, device=offsets.device) + 0.5
     rows = torch.arange(height, dtype=dtype, device=offsets.device) + 0.5
-    x = (x + columns.view(width, 1)) * (2 / width) - 1
-    y = (y + rows.view(height, 1, 1, 1)) * (2 / height) - 1
+    # A division, as size / 2 is exact and 2 / size is not; grid_sample multiplies by
+    # size / 2 again, and the two roundings mostly cancel.
+    x = (x + columns.view(width, 1)).div_(width / 2).sub_(1)
+    y = (y + rows.view(height, 1, 1, 1)).div_(height / 2).sub_(1)
     grid = torch.stack((x, y), dim=-1)
     return grid.reshape(batch, groups, scale * height, scale * width, 2)
 
 
 def point_sample(
-    features: Tensor, offsets: Tensor, scale: int, groups: int = 1
+    features: Tensor,
+    offsets: Tensor,
+    scale: int,
+    groups: int = 1,
+    *,
+    deterministic: bool = False,
 ) -> Tensor:
     """Upsample ``features`` by reading them, bilinearly, at moved points.
 
@@ -123,11 +141,18 @@ def point_sample(
         offsets: O, the initial positions included, in low-resolution pixels.
         scale: upsampling ratio s.
         groups: how many groups of C / g neighbouring channels have their own points.
+        deterministic: gather the four neighbours of each point instead of calling
+            ``grid_sample``, whose backward pass adds in varying order on CUDA.
 
     Shape:
         * features: (B, C, H, W)
         * offsets: (B, 2·g·s², H, W)
         * returns: (B, C, s·H, s·W), in the dtype of ``features``
+
+    Convention:
+        Computed in float32 or better. Float32 maps of more than
+        :data:`FLOAT32_SIZE` rows or columns are sampled in float64, except in
+        exported and traced graphs, which serve all sizes.
 
     Raises:
         TypeError, ValueError: if the shapes, types or groups do not fit together.
@@ -147,13 +172,18 @@ def point_sample(
             f"offsets has to be (B, 2·groups·scale², H, W) = {expected} for these "
             f"features, got {tuple(offsets.shape)}"
         )
-    # grid_sample wants one dtype for both, and the coordinates decide how wide.
-    dtype = torch.promote_types(features.dtype, torch.float32)
-    grid = sampling_grid(offsets.to(torch.promote_types(offsets.dtype, dtype)), scale)
+    # One dtype for both, and the coordinates decide how wide.
+    dtype = torch.promote_types(
+        torch.promote_types(features.dtype, offsets.dtype), torch.float32
+    )
+    if deterministic:
+        sampled = _gather(features.to(dtype), offsets.to(dtype), scale, groups)
+        return sampled.to(features.dtype)
+    if features.dtype == torch.float32 and _beyond_float32(height, width):
+        dtype = torch.float64
+    grid = sampling_grid(offsets.to(dtype), scale)
     sampled = F.grid_sample(
-        features.to(grid.dtype).reshape(
-            batch * groups, channels // groups, height, width
-        ),
+        features.to(dtype).reshape(batch * groups, channels // groups, height, width),
         grid.flatten(0, 1),
         mode="bilinear",
         padding_mode="border",
@@ -162,3 +192,46 @@ def point_sample(
     return sampled.reshape(batch, channels, scale * height, scale * width).to(
         features.dtype
     )
+
+
+def _beyond_float32(height: int, width: int) -> bool:
+    # A branch on the size would tie an exported graph to one side of it.
+    if torch.jit.is_tracing() or _is_exporting():
+        return False
+    return max(height, width) > FLOAT32_SIZE
+
+
+def _gather(features: Tensor, offsets: Tensor, scale: int, groups: int) -> Tensor:
+    """What ``grid_sample`` computes, from four gathered neighbours of each point.
+
+    The backward pass is that of an embedding: torch adds the gradients of one row in
+    a fixed order on the CPU, and after sorting on CUDA. Coordinates never leave their
+    own pixel (whole steps and a fraction), so that there is no loss on wide maps.
+    """
+    batch, channels, height, width = features.shape
+    points = offsets.reshape(batch, 2, groups, scale, scale, height, width)
+    x, y = points.permute(1, 0, 2, 5, 3, 6, 4)  # each (B, g, H, s, W, s)
+    left, top = x.detach().floor(), y.detach().floor()
+    a, b = x - left, y - top
+
+    def indices(steps: Tensor, size: int, shape: tuple[int, ...]) -> list[Tensor]:
+        pixels = torch.arange(size, device=offsets.device).view(shape)
+        near = steps.clamp(-size, size).long() + pixels
+        return [near.clamp(0, size - 1), (near + 1).clamp(0, size - 1)]
+
+    columns = indices(left, width, (width, 1))
+    rows = indices(top, height, (height, 1, 1, 1))
+    # One row of the table for each pixel of each group; no copy where C / g is 1.
+    table = features.reshape(batch * groups, channels // groups, height * width)
+    table = table.transpose(1, 2).reshape(-1, channels // groups)
+    maps = torch.arange(batch * groups, device=offsets.device)
+    start = (maps * (height * width)).view(batch, groups, 1, 1, 1, 1)
+    sampled = None
+    for row, weight_y in zip(rows, (1 - b, b), strict=True):
+        for column, weight_x in zip(columns, (1 - a, a), strict=True):
+            part = F.embedding(start + row * width + column, table)
+            part = part * (weight_y * weight_x).unsqueeze(-1)
+            sampled = part if sampled is None else sampled + part
+    assert sampled is not None
+    sampled = sampled.permute(0, 1, 6, 2, 3, 4, 5)  # (B, g, C / g, H, s, W, s)
+    return sampled.reshape(batch, channels, scale * height, scale * width)

@@ -209,8 +209,7 @@ def _adapt(new: nn.Module, model: nn.Module, name: str) -> nn.Module:
 def _describe(module: nn.Module) -> str:
     if isinstance(module, nn.Sequential):
         return ", then ".join(map(_describe, module))
-    text = repr(module)
-    return text if "\n" not in text else type(module).__name__
+    return f"{type(module).__name__}({module.extra_repr()})"
 
 
 def _count(module: nn.Module) -> int:

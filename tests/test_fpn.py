@@ -12,8 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import detection
-from torchvision.ops import FeaturePyramidNetwork, feature_pyramid_network
+from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
 from dysample_lib import DySample
@@ -53,13 +52,13 @@ def differ(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
 def bilinear(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make torchvision's pyramid interpolate bilinearly."""
 
-    class Functional:
-        @staticmethod
-        def interpolate(x: Tensor, size: Any, mode: str) -> Tensor:
-            assert mode == "nearest"
-            return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    interpolate = F.interpolate
 
-    monkeypatch.setattr(feature_pyramid_network, "F", Functional)
+    def bilinearly(x: Tensor, size: Any, mode: str) -> Tensor:
+        assert mode == "nearest"
+        return interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+    monkeypatch.setattr(F, "interpolate", bilinearly)
 
 
 @pytest.mark.parametrize("sizes", [EVEN, ODD], ids=["even", "odd"])
@@ -164,70 +163,6 @@ def test_the_published_parameter_counts(
     assert 0 <= abs(weights / 1000 - thousands) < 0.1
 
 
-BUILDERS: dict[str, tuple[Callable[..., nn.Module], int]] = {
-    "faster_rcnn": (detection.fasterrcnn_resnet50_fpn, 3),
-    "mask_rcnn": (detection.maskrcnn_resnet50_fpn, 3),
-    "retinanet": (detection.retinanet_resnet50_fpn, 2),
-}
-
-
-@pytest.mark.parametrize("name", BUILDERS)
-def test_in_torchvisions_detectors(name: str) -> None:
-    build, upsamplers = BUILDERS[name]
-    detector = build(
-        weights=None, weights_backbone=None, num_classes=3, min_size=64, max_size=96
-    ).eval()
-    before = OrderedDict(detector.state_dict())  # the tensors themselves
-    values = {key: value.clone() for key, value in before.items()}
-    trainable = {n: p.requires_grad for n, p in detector.named_parameters()}
-    images = [torch.rand(3, 64, 80), torch.rand(3, 50, 40)]
-    with torch.no_grad():
-        features = detector.backbone(torch.stack([images[0]] * 2))
-
-    assert with_dysample_fpn(detector, initial="nearest") is detector
-    after = detector.state_dict()
-    for key, value in before.items():
-        assert after[key].data_ptr() == value.data_ptr()
-        assert torch.equal(after[key], values[key])
-    new = after.keys() - before.keys()
-    assert len(new) == 2 * upsamplers
-    assert all(key.startswith("backbone.fpn.upsamplers.") for key in new)
-    assert count_parameters(detector) == (8192 * upsamplers, 32 * upsamplers)
-    now = {n: p.requires_grad for n, p in detector.named_parameters()}
-    assert now == trainable | dict.fromkeys(new, True)
-    assert [key for key in now if key in trainable] == list(trainable)
-
-    found = detector.load_state_dict(values, strict=False)
-    assert found.unexpected_keys == [] and set(found.missing_keys) == new
-
-    no_offsets(detector)
-    with torch.no_grad():
-        result = detector.backbone(torch.stack([images[0]] * 2))
-        assert list(result) == list(features)
-        for level, value in features.items():
-            torch.testing.assert_close(result[level], value, rtol=1e-4, atol=1e-4)
-        assert len(detector(images)) == 2
-
-
-def test_a_detector_trains_through_its_upsamplers() -> None:
-    backbone = detection.backbone_utils.resnet_fpn_backbone(
-        backbone_name="resnet18", weights=None
-    )
-    detector = detection.FasterRCNN(backbone, num_classes=3, min_size=64, max_size=64)
-    with_dysample_fpn(detector, scope="dynamic")
-    target = {"boxes": torch.tensor([[5.0, 5, 40, 50]]), "labels": torch.tensor([1])}
-    sum(detector([torch.rand(3, 64, 64)], [target]).values()).backward()
-    for name, parameter in detector.backbone.fpn.upsamplers.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-
-
-def test_a_pyramid_held_twice_stays_one() -> None:
-    model = nn.ModuleDict({"a": FeaturePyramidNetwork(CHANNELS, 8)})
-    model["b"] = model["a"]
-    with_dysample_fpn(model)
-    assert isinstance(model["a"], DySampleFPN) and model["a"] is model["b"]
-
-
 class OtherPyramid(FeaturePyramidNetwork):
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         return x
@@ -299,10 +234,3 @@ def small() -> FeaturePyramidNetwork:
 def test_bad_arguments(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         call()
-
-
-def test_a_refused_option_leaves_the_detector_as_it_was() -> None:
-    model = nn.Sequential(small())
-    with pytest.raises(ValueError, match="groups"):
-        with_dysample_fpn(model, groups=3)
-    assert type(model[0]) is FeaturePyramidNetwork

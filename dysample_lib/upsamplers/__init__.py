@@ -2,10 +2,17 @@
 
 from .dysample import DySample
 from .fixed import Bilinear, Nearest
-from .registry import LADDER, UPSAMPLERS, Upsampler, build_upsampler
+from .registry import (
+    LADDER,
+    PREDECESSORS,
+    UPSAMPLERS,
+    Upsampler,
+    build_upsampler,
+)
 
 __all__ = [
     "LADDER",
+    "PREDECESSORS",
     "UPSAMPLERS",
     "Bilinear",
     "DySample",

@@ -12,6 +12,7 @@ from .._checks import (
     check_positive_integer,
     check_scope,
 )
+from ..output_size import check_output_size, fit
 from ..sampling import INITIAL_MODES, initial_positions, point_sample
 
 STYLES = ("lp", "pl")
@@ -49,17 +50,22 @@ class DySample(nn.Module):
         scope: the static factor, in low-resolution pixels per unit of the linear
             layer's output, or ``"dynamic"``.
         initial: where the points start, ``"bilinear"`` or ``"nearest"``.
+        scope_bias: give the dynamic scope's layer a bias, as the authors'
+            segmentation code does; the paper's has none.
+        deterministic: add gradients in a fixed order on every device, at several
+            times the cost; see :func:`dysample_lib.point_sample`.
 
     Shape:
         * input: (B, C, H, W), any floating-point dtype, any memory format
-        * output: (B, C, s·H, s·W), in the input's dtype
+        * output: (B, C, s·H, s·W), or of ``output_size``, in the input's dtype
 
     Raises:
         TypeError, ValueError: for arguments that do not fit, before any work.
 
     State dict: ``offset.weight``, ``offset.bias`` and, for dynamic scope,
     ``scope.weight``. The constant ``init_pos`` of the authors' module is accepted
-    where it agrees with ``initial`` and is not written.
+    where it agrees with ``initial`` and is not written. For the authors' other
+    checkpoints see :func:`dysample_lib.load_dysample_state_dict`.
 
     >>> upsample = DySample(64)
     >>> upsample(torch.randn(1, 64, 8, 9)).shape
@@ -75,6 +81,8 @@ class DySample(nn.Module):
         style: str = "lp",
         scope: float | str = 0.25,
         initial: str = "bilinear",
+        scope_bias: bool = False,
+        deterministic: bool = False,
     ) -> None:
         super().__init__()
         check_positive_integer("in_channels", in_channels)
@@ -82,6 +90,10 @@ class DySample(nn.Module):
         check_choice("style", style, STYLES)
         check_scope(scope)
         check_choice("initial", initial, INITIAL_MODES)
+        if scope_bias and scope != "dynamic":
+            raise ValueError(
+                f'scope_bias has to be False unless scope="dynamic", got scope={scope}'
+            )
         check_groups(groups, in_channels, "in_channels")
         if style == "pl" and in_channels % scale**2:
             raise ValueError(
@@ -94,6 +106,7 @@ class DySample(nn.Module):
         self.style = style
         self.static_scope = None if isinstance(scope, str) else float(scope)
         self.initial = initial
+        self.deterministic = deterministic
 
         if style == "lp":
             linear_in, linear_out = in_channels, 2 * groups * scale**2
@@ -101,7 +114,7 @@ class DySample(nn.Module):
             linear_in, linear_out = in_channels // scale**2, 2 * groups
         self.offset = nn.Conv2d(linear_in, linear_out, 1)
         if self.static_scope is None:
-            self.scope = nn.Conv2d(linear_in, linear_out, 1, bias=False)
+            self.scope = nn.Conv2d(linear_in, linear_out, 1, bias=scope_bias)
         self.register_load_state_dict_pre_hook(_take_init_pos)
         self.reset_parameters()
 
@@ -112,15 +125,19 @@ class DySample(nn.Module):
         nn.init.zeros_(self.offset.bias)
         if self.static_scope is None:
             nn.init.zeros_(self.scope.weight)
+            if self.scope.bias is not None:
+                nn.init.zeros_(self.scope.bias)
 
     def walking_range(self, x: Tensor) -> Tensor | float:
         """The factor on the linear layer's output, in low-resolution pixels.
 
-        Returns the static scope, or for dynamic scope a map (B, 2·g·s², H, W).
+        Returns the static scope, or for dynamic scope a map (B, 2·g·s², H, W), at
+        least float32.
         """
         if self.static_scope is not None:
             return self.static_scope
-        return 0.5 * self._linear(self.scope, x).sigmoid()
+        logits = self._linear(self.scope, x)
+        return 0.5 * logits.to(torch.promote_types(x.dtype, torch.float32)).sigmoid()
 
     def offsets(self, x: Tensor) -> Tensor:
         """The offsets O of the sampling points, initial positions included.
@@ -131,8 +148,13 @@ class DySample(nn.Module):
         """
         check_map("x", x, channels=self.in_channels)
         dtype = torch.promote_types(x.dtype, torch.float32)
-        moved = self.walking_range(x) * self._linear(self.offset, x)
-        return moved.to(dtype) + self.initial_offsets(dtype, x.device)
+        start = self.initial_offsets(dtype, x.device)
+        # In one pass, and past the layers nothing is rounded to half precision.
+        moved = self._linear(self.offset, x).to(dtype)
+        reach = self.walking_range(x)
+        if isinstance(reach, float):
+            return torch.add(start, moved, alpha=reach)
+        return torch.addcmul(start, reach, moved)
 
     def initial_offsets(
         self, dtype: torch.dtype, device: torch.device | str | None = None
@@ -146,9 +168,31 @@ class DySample(nn.Module):
         ).flatten(1)
         return starts.repeat(1, self.groups).view(1, -1, 1, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Upsample ``x`` (B, C, H, W) to (B, C, s·H, s·W)."""
-        return point_sample(x, self.offsets(x), self.scale, self.groups)
+    def forward(self, x: Tensor, output_size: tuple[int, int] | None = None) -> Tensor:
+        """Upsample ``x`` (B, C, H, W) to (B, C, s·H, s·W), or to ``output_size``.
+
+        Args:
+            x: the features.
+            output_size: (H', W') of a skip feature that is not exactly s times as
+                large, each less than s pixels off. The points stay where they are:
+                the s·H × s·W result is cut at the right and the bottom, or its last
+                column and row are repeated. Cutting is what fits a map that a padded
+                convolution with stride s made (33 → 17 → 33), repeating one that was
+                pooled without padding (33 → 16 → 33).
+
+        Raises:
+            TypeError, ValueError: if the map or ``output_size`` does not fit.
+        """
+        check_map("x", x, channels=self.in_channels)
+        size = check_output_size(output_size, x.shape[2:], self.scale)
+        y = point_sample(
+            x,
+            self.offsets(x),
+            self.scale,
+            self.groups,
+            deterministic=self.deterministic,
+        )
+        return fit(y, size)
 
     def _linear(self, layer: nn.Conv2d, x: Tensor) -> Tensor:
         if self.style == "lp":
@@ -163,9 +207,27 @@ class DySample(nn.Module):
 
     def extra_repr(self) -> str:
         scope = "dynamic" if self.static_scope is None else self.static_scope
-        return (
+        text = (
             f"{self.in_channels}, scale={self.scale}, groups={self.groups}, "
             f"style={self.style!r}, scope={scope!r}, initial={self.initial!r}"
+        )
+        if self.static_scope is None and self.scope.bias is not None:
+            text += ", scope_bias=True"
+        if self.deterministic:
+            text += ", deterministic=True"
+        return text
+
+
+def check_init_pos(module: DySample, theirs: Tensor, name: str) -> None:
+    """Raise unless a checkpoint's ``init_pos`` holds the points of ``module``."""
+    ours = module.initial_offsets(torch.float32, "cpu")
+    theirs = theirs.detach().to("cpu", torch.float32)
+    # Half-precision checkpoints hold rounded positions, hence the tolerance.
+    if theirs.shape != ours.shape or not torch.allclose(theirs, ours, atol=1e-3):
+        raise ValueError(
+            f"{name} of shape {tuple(theirs.shape)} holds other initial "
+            f"positions than this module ({module.extra_repr()}): build it with the "
+            "checkpoint's scale, groups and initial"
         )
 
 
@@ -175,14 +237,5 @@ def _take_init_pos(
     """Accept the authors' persistent ``init_pos``; it has to be the same points."""
     assert isinstance(module, DySample)
     theirs = state_dict.pop(prefix + "init_pos", None)
-    if theirs is None:
-        return
-    ours = module.initial_offsets(torch.float32, "cpu")
-    theirs = theirs.detach().to("cpu", torch.float32)
-    # Half-precision checkpoints hold rounded positions, hence the tolerance.
-    if theirs.shape != ours.shape or not torch.allclose(theirs, ours, atol=1e-3):
-        raise ValueError(
-            f"{prefix}init_pos of shape {tuple(theirs.shape)} holds other initial "
-            f"positions than this module ({module.extra_repr()}): build it with the "
-            "checkpoint's scale, groups and initial"
-        )
+    if theirs is not None:
+        check_init_pos(module, theirs, prefix + "init_pos")

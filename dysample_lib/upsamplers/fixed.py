@@ -6,10 +6,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._checks import check_map, check_positive_integer
+from ..output_size import check_output_size, fit
 
 
 class _Interpolation(nn.Module):
-    """What both rules share: the arguments, and a call that keeps the dtype."""
+    """What both rules share: the arguments, the checks, and ``output_size``."""
+
+    mode: str
+    align_corners: bool | None
 
     def __init__(self, in_channels: int, scale: int = 2) -> None:
         super().__init__()
@@ -18,6 +22,21 @@ class _Interpolation(nn.Module):
         self.in_channels = in_channels
         self.scale = scale
 
+    def forward(self, x: Tensor, output_size: tuple[int, int] | None = None) -> Tensor:
+        """Upsample ``x`` (B, C, H, W) to (B, C, s·H, s·W), or to ``output_size``.
+
+        See :meth:`dysample_lib.DySample.forward` for what ``output_size`` means.
+        """
+        check_map("x", x, channels=self.in_channels)
+        size = check_output_size(output_size, x.shape[2:], self.scale)
+        y = F.interpolate(
+            x,
+            scale_factor=float(self.scale),
+            mode=self.mode,
+            align_corners=self.align_corners,
+        )
+        return fit(y, size)
+
     def extra_repr(self) -> str:
         return f"{self.in_channels}, scale={self.scale}"
 
@@ -25,18 +44,12 @@ class _Interpolation(nn.Module):
 class Nearest(_Interpolation):
     """Nearest interpolation: each value s × s times. (B, C, H, W) → (B, C, sH, sW)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Upsample ``x`` (B, C, H, W) to (B, C, s·H, s·W)."""
-        check_map("x", x, channels=self.in_channels)
-        return F.interpolate(x, scale_factor=float(self.scale), mode="nearest")
+    mode = "nearest"
+    align_corners = None
 
 
 class Bilinear(_Interpolation):
     """Bilinear interpolation with ``align_corners=False``, same shapes."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Upsample ``x`` (B, C, H, W) to (B, C, s·H, s·W)."""
-        check_map("x", x, channels=self.in_channels)
-        return F.interpolate(
-            x, scale_factor=float(self.scale), mode="bilinear", align_corners=False
-        )
+    mode = "bilinear"
+    align_corners = False
