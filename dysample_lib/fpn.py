@@ -25,8 +25,10 @@ class DySampleFPN(FeaturePyramidNetwork):
     torchvision's with bilinear interpolation; with ``initial="nearest"`` it is
     torchvision's as it stands.
 
-    A level of odd size, 33 say, has a coarser one of 17: the upsampled map of 34 is cut
-    to 33, so that a pixel still covers two by two of the finer level.
+    A level of odd size, 33 say, has a coarser one of 17 or of 16: the upsampled map of
+    34 is cut to 33, or the last line of one of 32 is repeated, so that a pixel still
+    covers two by two of the finer level. (torchvision resizes to 33. With
+    ``initial="nearest"`` the result is the same for 17, as ResNets have it.)
 
     Args:
         in_channels_list: channels of each level, finest first.
@@ -38,7 +40,7 @@ class DySampleFPN(FeaturePyramidNetwork):
 
     Shape:
         * input: an ordered dict of maps (B, C_i, H_i, W_i), finest first, each half as
-          large as the one before, rounded up
+          large as the one before, rounded up or down
         * output: an ordered dict of maps (B, out_channels, H_i, W_i), with those of
           ``extra_blocks``
 
@@ -127,7 +129,7 @@ class DySampleFPN(FeaturePyramidNetwork):
         results = [self.layer_blocks[-1](inner)]
         for i in range(len(maps) - 2, -1, -1):
             lateral = self.inner_blocks[i](maps[i])
-            inner = lateral + _upsample_to(self.upsamplers[i], inner, lateral)
+            inner = lateral + self.upsamplers[i](inner, lateral.shape[-2:])
             results.insert(0, self.layer_blocks[i](inner))
         if self.extra_blocks is not None:
             results, names = self.extra_blocks(results, maps, names)
@@ -210,15 +212,8 @@ def _is_torchvisions(module: nn.Module) -> TypeGuard[FeaturePyramidNetwork]:
 
 def _check_halves(name: str, fine: Tensor, below: str, coarse: Tensor) -> None:
     size, half = tuple(fine.shape[-2:]), tuple(coarse.shape[-2:])
-    fits = tuple((n + 1) // 2 for n in size)
-    if half != fits:
+    if not all(m in (n // 2, (n + 1) // 2) for n, m in zip(size, half, strict=True)):
         raise ValueError(
-            f"x[{below!r}] has to be half as large as x[{name!r}], {fits} for {size}, "
-            f"got {half}; pad the images if their sides are no multiple of the stride"
+            f"x[{below!r}] has to be half as large as x[{name!r}], rounded up or down, "
+            f"got {half} for {size}"
         )
-
-
-def _upsample_to(upsample: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """Upsample ``x`` twofold and cut it to the height and width of ``target``."""
-    height, width = target.shape[-2:]
-    return upsample(x)[..., :height, :width]

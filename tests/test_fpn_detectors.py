@@ -72,10 +72,10 @@ def test_a_detector_trains_through_its_upsamplers() -> None:
     backbone = detection.backbone_utils.resnet_fpn_backbone(
         backbone_name="resnet18", weights=None
     )
-    detector = detection.FasterRCNN(backbone, num_classes=3, min_size=32, max_size=32)
+    detector = detection.FasterRCNN(backbone, num_classes=3, min_size=64, max_size=64)
     with_dysample_fpn(detector, scope="dynamic")
-    target = {"boxes": torch.tensor([[5.0, 5, 20, 30]]), "labels": torch.tensor([1])}
-    sum(detector([torch.rand(3, 32, 32)], [target]).values()).backward()
+    target = {"boxes": torch.tensor([[5.0, 5, 40, 50]]), "labels": torch.tensor([1])}
+    sum(detector([torch.rand(3, 64, 64)], [target]).values()).backward()
     for name, parameter in detector.backbone.fpn.upsamplers.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 

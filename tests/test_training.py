@@ -24,7 +24,8 @@ def toy_set(count: int, split: str = "train") -> SegmentationSet:
     generator = torch.Generator().manual_seed(len(split))
     images = torch.randint(0, 60, (count, 3, 32, 32), generator=generator)
     masks = torch.zeros(count, 32, 32, dtype=torch.uint8)
-    for mask, edge in zip(masks, torch.randint(8, 24, (count,), generator=generator)):
+    edges = torch.randint(8, 24, (count,), generator=generator)
+    for mask, edge in zip(masks, edges, strict=True):
         mask[:, edge:] = 1
     images = (images + 150 * masks[:, None]).to(torch.uint8)
     return SegmentationSet("toy", split, images, masks, ("dark", "bright"))
