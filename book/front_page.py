@@ -15,6 +15,7 @@ from dysample_lib.experiments import run
 from dysample_lib.results import (
     METRICS,
     Record,
+    difference,
     format_percent,
     format_points,
     mean_interval,
@@ -76,6 +77,11 @@ def found(records: list[Record]) -> str:
         for verdict, head in heads.items()
         if verdict in said
     ]
+    whole = difference(records, "grouping", "bilinear", METRIC)
+    lines.append(
+        f"- **All of it:** DySample against bilinear interpolation, "
+        f"{format_points(whole)} points."
+    )
     return "\n".join(lines) + "\n"
 
 
