@@ -1,0 +1,193 @@
+"""Time DySample beside bare ``grid_sample`` and the formulation of the paper.
+
+    python -m benchmarks.operator_cost [--threads 2] [--repeats 9] [--compile]
+
+Prints a Markdown table and the same figures as JSON. All columns of a row are timed
+in turns within one process, each turn on another of several inputs, and the medians
+are shown: what disturbs the machine disturbs all of them. The columns:
+
+* ``bare``: ``grid_sample`` on a grid that is there already, and the 1×1 convolution
+  that makes the offsets; what the operator cannot do without.
+* ``published``: the formulas of the paper one after the other.
+* ``DySample``: this library; ``deterministic``: with ``deterministic=True``.
+* ``compiled``, with ``--compile``: ``torch.compile`` of ``DySample``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.published import Published
+from dysample_lib import DySample, __version__, sampling_grid
+
+SIZES = ((1, 256, 120, 120), (1, 64, 256, 256), (4, 64, 32, 32), (16, 32, 24, 24))
+VARIANTS: dict[str, dict[str, Any]] = {
+    "DySample": {},
+    "DySample+": {"scope": "dynamic"},
+    "DySample-S": {"style": "pl", "groups": 8},
+    "DySample-S+": {"style": "pl", "groups": 8, "scope": "dynamic"},
+}
+INPUTS = 3  # rotated, so that none stays in a cache from one turn to the next
+MODES = ("forward", "forward + backward")
+
+
+class Bare(nn.Module):
+    """``grid_sample`` on a ready grid, and a convolution whose result is not used."""
+
+    grid: Tensor
+
+    def __init__(self, module: DySample, x: Tensor) -> None:
+        super().__init__()
+        self.groups = module.groups
+        self.layer = module.offset
+        self.points = module.scale**2 if module.style == "pl" else 1
+        with torch.no_grad():
+            grid = sampling_grid(module.offsets(x), module.scale)
+        self.grid = nn.Parameter(grid.flatten(0, 1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Sample, and run the 1×1 convolution on its own."""
+        batch, _, height, width = x.shape
+        seen = x.view(batch * self.points, -1, height, width)
+        y = F.grid_sample(
+            x.view(batch * self.groups, -1, height, width),
+            self.grid,
+            padding_mode="border",
+            align_corners=False,
+        )
+        return y.view(batch, -1, *y.shape[2:]), self.layer(seen)
+
+
+def call(module: nn.Module, x: Tensor, backward: bool) -> None:
+    """One turn."""
+    if not backward:
+        with torch.no_grad():
+            module(x)
+        return
+    y = module(x)
+    outputs = y if isinstance(y, tuple) else (y,)
+    gradients = [torch.ones_like(output) for output in outputs]
+    torch.autograd.grad(outputs, (x, *module.parameters()), gradients)
+
+
+def in_turns(calls: dict[str, Callable[[int], None]], repeats: int) -> dict[str, float]:
+    """Median milliseconds of each, after one turn that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
+    for turn in range(repeats + 1):
+        # Nobody always runs after the same neighbour.
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            start = time.perf_counter()
+            calls[name](turn)
+            if turn:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def measure(
+    size: tuple[int, ...], variant: str, repeats: int, compiled: bool
+) -> list[dict[str, Any]]:
+    """The two rows, forward and with backward, of one size and variant."""
+    options = VARIANTS[variant]
+    torch.manual_seed(0)
+    ours = DySample(size[1], **options)
+    dynamic = options.get("scope") == "dynamic"
+    groups, style = ours.groups, ours.style
+    published = Published(size[1], groups=groups, style=style, dynamic=dynamic)
+    published.load_state_dict(ours.state_dict(), strict=False)
+    inputs = [torch.randn(size, requires_grad=True) for _ in range(INPUTS)]
+    modules: dict[str, nn.Module] = {
+        "bare": Bare(ours, inputs[0]),
+        "published": published,
+        "DySample": ours,
+        "deterministic": DySample(size[1], **options, deterministic=True),
+    }
+    modules["deterministic"].load_state_dict(ours.state_dict())
+    if compiled:
+        modules["compiled"] = torch.compile(ours)
+    with torch.no_grad():  # nobody is timed who computes something else
+        expected = ours(inputs[0])
+        for name in modules.keys() - {"bare"}:
+            torch.testing.assert_close(
+                modules[name](inputs[0]), expected, rtol=0, atol=1e-3
+            )
+    rows = []
+    for mode in MODES:
+        calls = {
+            name: lambda turn, module=module: call(
+                module, inputs[turn % INPUTS], mode != "forward"
+            )
+            for name, module in modules.items()
+        }
+        milliseconds = in_turns(calls, repeats)
+        rows.append(
+            {
+                "size": "×".join(map(str, size)),
+                "variant": variant,
+                "mode": mode,
+                "milliseconds": {k: round(v, 3) for k, v in milliseconds.items()},
+                "to_bare": {
+                    k: round(v / milliseconds["bare"], 3)
+                    for k, v in milliseconds.items()
+                },
+            }
+        )
+    return rows
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Milliseconds, and in brackets how many times ``bare``."""
+    names = list(rows[0]["milliseconds"])
+    lines = [
+        "| size | variant | mode | " + " | ".join(names) + " |",
+        "|---|---|---|" + "---:|" * len(names),
+    ]
+    for row in rows:
+        cells = [
+            f"{row['milliseconds'][k]:.2f} ({row['to_bare'][k]:.2f}×)" for k in names
+        ]
+        head = [row["size"], row["variant"], row["mode"]]
+        lines.append("| " + " | ".join(head + cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=9, help="at least 7")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["DySample"])
+    arguments = parser.parse_args()
+    if arguments.repeats < 7:
+        parser.error(f"--repeats has to be at least 7, got {arguments.repeats}")
+    torch.set_num_threads(arguments.threads)
+    rows = [
+        row
+        for size in SIZES
+        for variant in arguments.variants
+        for row in measure(size, variant, arguments.repeats, arguments.compile)
+    ]
+    about = {
+        "threads": torch.get_num_threads(),
+        "repeats": arguments.repeats,
+        "torch": torch.__version__,
+        "processor": platform.processor() or platform.machine(),
+        "version": __version__,
+    }
+    print(markdown(rows))
+    print(json.dumps({"about": about, "rows": rows}, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
