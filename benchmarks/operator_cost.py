@@ -124,7 +124,7 @@ def measure(
     rows = []
     for mode in MODES:
         calls = {
-            name: lambda turn, module=module: call(
+            name: lambda turn, module=module, mode=mode: call(
                 module, inputs[turn % INPUTS], mode != "forward"
             )
             for name, module in modules.items()
