@@ -7,7 +7,8 @@ in turns within one process, each turn on another of several inputs, and the med
 are shown: what disturbs the machine disturbs all of them. The columns:
 
 * ``bare``: ``grid_sample`` on a grid that is there already, and the 1×1 convolution
-  that makes the offsets; what the operator cannot do without.
+  that makes the offsets (for dynamic scope also the other); what the operator cannot
+  do without.
 * ``published``: the formulas of the paper one after the other.
 * ``DySample``: this library; ``deterministic``: with ``deterministic=True``.
 * ``compiled``, with ``--compile``: ``torch.compile`` of ``DySample``.
@@ -21,6 +22,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,21 +44,21 @@ MODES = ("forward", "forward + backward")
 
 
 class Bare(nn.Module):
-    """``grid_sample`` on a ready grid, and a convolution whose result is not used."""
+    """``grid_sample`` on a ready grid, and convolutions whose results are not used."""
 
     grid: Tensor
 
     def __init__(self, module: DySample, x: Tensor) -> None:
         super().__init__()
         self.groups = module.groups
-        self.layer = module.offset
+        self.layers = nn.ModuleList(module.children())
         self.points = module.scale**2 if module.style == "pl" else 1
         with torch.no_grad():
             grid = sampling_grid(module.offsets(x), module.scale)
         self.grid = nn.Parameter(grid.flatten(0, 1))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Sample, and run the 1×1 convolution on its own."""
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Sample, and run the 1×1 convolutions on their own."""
         batch, _, height, width = x.shape
         seen = x.view(batch * self.points, -1, height, width)
         y = F.grid_sample(
@@ -65,11 +67,13 @@ class Bare(nn.Module):
             padding_mode="border",
             align_corners=False,
         )
-        return y.view(batch, -1, *y.shape[2:]), self.layer(seen)
+        y = y.view(batch, -1, *y.shape[2:])
+        return y, *(layer(seen) for layer in self.layers)
 
 
-def call(module: nn.Module, x: Tensor, backward: bool) -> None:
+def call(module: nn.Module, inputs: list[Tensor], backward: bool, turn: int) -> None:
     """One turn."""
+    x = inputs[turn % len(inputs)]
     if not backward:
         with torch.no_grad():
             module(x)
@@ -114,6 +118,7 @@ def measure(
     }
     modules["deterministic"].load_state_dict(ours.state_dict())
     if compiled:
+        torch._dynamo.reset()  # past some recompilations it silently runs eagerly
         modules["compiled"] = torch.compile(ours)
     with torch.no_grad():  # nobody is timed who computes something else
         expected = ours(inputs[0])
@@ -124,9 +129,7 @@ def measure(
     rows = []
     for mode in MODES:
         calls = {
-            name: lambda turn, module=module, mode=mode: call(
-                module, inputs[turn % INPUTS], mode != "forward"
-            )
+            name: partial(call, module, inputs, mode != "forward")
             for name, module in modules.items()
         }
         milliseconds = in_turns(calls, repeats)

@@ -1,6 +1,8 @@
 """DySample (ICCV 2023) in PyTorch: the upsamplers behind the DySample book."""
 
 from .sampling import initial_positions, point_sample, sampling_grid
+from .state_dicts import load_dysample_state_dict
+from .swap import swap_upsamplers
 from .upsamplers import LADDER, DySample, build_upsampler
 
 __version__ = "0.1.0"
@@ -11,6 +13,8 @@ __all__ = [
     "__version__",
     "build_upsampler",
     "initial_positions",
+    "load_dysample_state_dict",
     "point_sample",
     "sampling_grid",
+    "swap_upsamplers",
 ]

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._checks import check_choice, check_groups, check_map, check_positive_integer
+from .gathering import gather
 
 # torch 2.6 does not tell export from compilation.
 _is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
@@ -32,7 +33,9 @@ FLOAT32_SIZE = 256
 
 ``grid_sample`` takes absolute coordinates. In float32 they are rounded by up to
 size · 2⁻²⁴ pixels and more, which is an error of 4e-4 to 1e-3 in unit-normal maps of
-2048 columns. Larger float32 maps are therefore sampled in float64.
+2048 columns. Larger float32 maps are therefore sampled in float64, at two to three
+times the cost. Raise it, ``dysample_lib.sampling.FLOAT32_SIZE = 4096``, where such an
+error does not matter.
 """
 
 
@@ -70,11 +73,18 @@ def initial_positions(
     check_choice("mode", mode, INITIAL_MODES)
     if not dtype.is_floating_point:
         raise TypeError(f"dtype has to be a floating-point type, got {dtype}")
-    if mode == "nearest":
-        return torch.zeros(2, scale, scale, dtype=dtype, device=device)
-    steps = (torch.arange(scale, dtype=dtype, device=device) - (scale - 1) / 2) / scale
+    steps = _steps(scale, mode, dtype, device) - 0.5
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     return torch.stack((x, y))
+
+
+def _steps(
+    scale: int, mode: str | None, dtype: torch.dtype, device: torch.device | str | None
+) -> Tensor:
+    """Where the points of one pixel start on one axis, from its left edge, (s,)."""
+    if mode == "bilinear":
+        return (torch.arange(scale, dtype=dtype, device=device) + 0.5) / scale
+    return torch.full((scale,), 0.5, dtype=dtype, device=device)
 
 
 def sampling_grid(offsets: Tensor, scale: int) -> Tensor:
@@ -102,26 +112,15 @@ def sampling_grid(offsets: Tensor, scale: int) -> Tensor:
     """
     check_positive_integer("scale", scale)
     check_map("offsets", offsets)
-    batch, channels, height, width = offsets.shape
+    channels = offsets.shape[1]
     per_group = 2 * scale * scale
     if channels == 0 or channels % per_group:
         raise ValueError(
             f"offsets has to have a positive multiple of 2·scale² = {per_group} "
             f"channels, got {channels}"
         )
-    groups = channels // per_group
     dtype = torch.promote_types(offsets.dtype, torch.float32)
-    # (B, axis, g, row, column, H, W) → axis first, and each point beside its pixel.
-    points = offsets.to(dtype).reshape(batch, 2, groups, scale, scale, height, width)
-    x, y = points.permute(1, 0, 2, 5, 3, 6, 4)  # each (B, g, H, s, W, s)
-    columns = torch.arange(width, dtype=dtype, device=offsets.device) + 0.5
-    rows = torch.arange(height, dtype=dtype, device=offsets.device) + 0.5
-    # A division, as size / 2 is exact and 2 / size is not; grid_sample multiplies by
-    # size / 2 again, and the two roundings mostly cancel.
-    x = (x + columns.view(width, 1)).div_(width / 2).sub_(1)
-    y = (y + rows.view(height, 1, 1, 1)).div_(height / 2).sub_(1)
-    grid = torch.stack((x, y), dim=-1)
-    return grid.reshape(batch, groups, scale * height, scale * width, 2)
+    return _grid(offsets, scale, channels // per_group, None, 1.0, dtype)
 
 
 def point_sample(
@@ -130,6 +129,8 @@ def point_sample(
     scale: int,
     groups: int = 1,
     *,
+    initial: str | None = None,
+    reach: float = 1.0,
     deterministic: bool = False,
 ) -> Tensor:
     """Upsample ``features`` by reading them, bilinearly, at moved points.
@@ -138,9 +139,12 @@ def point_sample(
 
     Args:
         features: X, of any floating-point type and memory format.
-        offsets: O, the initial positions included, in low-resolution pixels.
+        offsets: O, in low-resolution pixels: from the pixel's centre, or from the
+            initial position if one is given.
         scale: upsampling ratio s.
         groups: how many groups of C / g neighbouring channels have their own points.
+        initial: ``"nearest"`` or ``"bilinear"`` to add :func:`initial_positions`.
+        reach: a factor on ``offsets``. Both are here because one pass then does all.
         deterministic: gather the four neighbours of each point instead of calling
             ``grid_sample``, whose backward pass adds in varying order on CUDA.
 
@@ -164,6 +168,8 @@ def point_sample(
     check_positive_integer("scale", scale)
     check_map("features", features)
     check_map("offsets", offsets, channels=None)
+    if initial is not None:
+        check_choice("initial", initial, INITIAL_MODES)
     batch, channels, height, width = features.shape
     check_groups(groups, channels, "the channels of features")
     expected = (batch, 2 * groups * scale * scale, height, width)
@@ -177,14 +183,16 @@ def point_sample(
         torch.promote_types(features.dtype, offsets.dtype), torch.float32
     )
     if deterministic:
-        sampled = _gather(features.to(dtype), offsets.to(dtype), scale, groups)
-        return sampled.to(features.dtype)
+        start = _steps(scale, initial, dtype, offsets.device) - 0.5
+        x, y = _points(offsets, scale, groups)
+        x = torch.add(start, x, alpha=reach)
+        y = torch.add(start.view(scale, 1, 1), y, alpha=reach)
+        return gather(features.to(dtype), x, y).to(features.dtype)
     if features.dtype == torch.float32 and _beyond_float32(height, width):
         dtype = torch.float64
-    grid = sampling_grid(offsets.to(dtype), scale)
     sampled = F.grid_sample(
         features.to(dtype).reshape(batch * groups, channels // groups, height, width),
-        grid.flatten(0, 1),
+        _grid(offsets, scale, groups, initial, reach, dtype).flatten(0, 1),
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
@@ -201,37 +209,35 @@ def _beyond_float32(height: int, width: int) -> bool:
     return max(height, width) > FLOAT32_SIZE
 
 
-def _gather(features: Tensor, offsets: Tensor, scale: int, groups: int) -> Tensor:
-    """What ``grid_sample`` computes, from four gathered neighbours of each point.
-
-    The backward pass is that of an embedding: torch adds the gradients of one row in
-    a fixed order on the CPU, and after sorting on CUDA. Coordinates never leave their
-    own pixel (whole steps and a fraction), so that there is no loss on wide maps.
-    """
-    batch, channels, height, width = features.shape
+def _points(offsets: Tensor, scale: int, groups: int) -> tuple[Tensor, Tensor]:
+    """x and y of all points, each beside its pixel: (B, g, H, s, W, s)."""
+    batch, _, height, width = offsets.shape
     points = offsets.reshape(batch, 2, groups, scale, scale, height, width)
-    x, y = points.permute(1, 0, 2, 5, 3, 6, 4)  # each (B, g, H, s, W, s)
-    left, top = x.detach().floor(), y.detach().floor()
-    a, b = x - left, y - top
+    x, y = points.permute(1, 0, 2, 5, 3, 6, 4).unbind(0)
+    return x, y
 
-    def indices(steps: Tensor, size: int, shape: tuple[int, ...]) -> list[Tensor]:
-        pixels = torch.arange(size, device=offsets.device).view(shape)
-        near = steps.clamp(-size, size).long() + pixels
-        return [near.clamp(0, size - 1), (near + 1).clamp(0, size - 1)]
 
-    columns = indices(left, width, (width, 1))
-    rows = indices(top, height, (height, 1, 1, 1))
-    # One row of the table for each pixel of each group; no copy where C / g is 1.
-    table = features.reshape(batch * groups, channels // groups, height * width)
-    table = table.transpose(1, 2).reshape(-1, channels // groups)
-    maps = torch.arange(batch * groups, device=offsets.device)
-    start = (maps * (height * width)).view(batch, groups, 1, 1, 1, 1)
-    sampled = None
-    for row, weight_y in zip(rows, (1 - b, b), strict=True):
-        for column, weight_x in zip(columns, (1 - a, a), strict=True):
-            part = F.embedding(start + row * width + column, table)
-            part = part * (weight_y * weight_x).unsqueeze(-1)
-            sampled = part if sampled is None else sampled + part
-    assert sampled is not None
-    sampled = sampled.permute(0, 1, 6, 2, 3, 4, 5)  # (B, g, C / g, H, s, W, s)
-    return sampled.reshape(batch, channels, scale * height, scale * width)
+def _grid(
+    offsets: Tensor,
+    scale: int,
+    groups: int,
+    initial: str | None,
+    reach: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    """The grid (B, g, s·H, s·W, 2) in ``dtype``, in as few passes as there can be."""
+    batch, _, height, width = offsets.shape
+    device = offsets.device
+    start = _steps(scale, initial, dtype, device)
+    columns = torch.arange(width, dtype=dtype, device=device).view(width, 1) + start
+    rows = torch.arange(height, dtype=dtype, device=device).view(height, 1) + start
+    x, y = _points(offsets, scale, groups)
+    # A division, as size / 2 is exact and 2 / size is not; grid_sample multiplies by
+    # size / 2 again, and the two roundings mostly cancel.
+    x = torch.add(columns, x, alpha=reach).div_(width / 2).sub_(1)
+    y = torch.add(rows.view(height, scale, 1, 1), y, alpha=reach)
+    y = y.div_(height / 2).sub_(1)
+    # One plane for each axis: that is quicker to write, and no slower to read.
+    grid = torch.stack((x, y), dim=2)
+    grid = grid.reshape(batch, groups, 2, scale * height, scale * width)
+    return grid.permute(0, 1, 3, 4, 2)

@@ -16,6 +16,7 @@ from figure_samples import (
     sample_offsets,
     sample_tile,
     texts,
+    titles,
 )
 from matplotlib.colors import to_rgb
 
@@ -122,6 +123,18 @@ def test_testbed_diagram_states_the_sizes():
     assert len(named(fig, "under test")) == 3
 
 
+def test_pyramid_diagram_marks_one_upsampler_between_two_levels():
+    levels = {"fine": (8, 12, 16), "middle": (24, 6, 8), "coarse": (48, 3, 4)}
+    fig = figures.pyramid_diagram(levels, 32, after="new")
+    assert len(named(fig, "fixed")) == len(named(fig, "learned")) == 2
+    assert len(named(fig, "map")) == 2 * 2 * 3
+    written = texts(fig)
+    assert written.count("coarse\n48 × 3 × 4") == written.count("32 ×\n3 × 4") == 2
+    assert written.count("new") == 2 and titles(fig) == ["before", "after"]
+    with pytest.raises(ValueError, match=r"at least two maps, got 1: \['fine'\]"):
+        figures.pyramid_diagram({"fine": (8, 12, 16)})
+
+
 def test_learning_curves_draw_what_was_measured():
     rows = [{"epoch": e, "loss": 1 / e} for e in range(1, 5)]
     rows[1]["boundary_iou"], rows[3]["boundary_iou"] = 0.5, 0.6
@@ -186,6 +199,7 @@ def test_every_figure_fits_a_page_and_saves_without_a_warning(tile, learned, tmp
         figures.sampling_points(image, learned, 2, 2),
         figures.offset_fields(learned, 2, 2, image),
         figures.testbed_diagram(),
+        figures.pyramid_diagram({"fine": (8, 12, 16), "coarse": (24, 6, 8)}),
         figures.ladder_plot(estimates),
         figures.forest_plot(estimates),
     ]

@@ -1,11 +1,12 @@
-"""Sphinx extension: chapters are numbered from 0, as their file names are.
+"""Sphinx extension: chapters are numbered as their file names are, from 0.
 
-Sphinx numbers the pages of a numbered toctree from 1, so that
+Sphinx numbers the pages of a numbered toctree from 1, and each toctree anew, so that
 ``notebooks/03_scope_factor.ipynb`` would be chapter 4 and its figures 4.1, 4.2, …
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -16,19 +17,22 @@ from sphinx.environment.collectors.toctree import TocTreeCollector
 number_figures = TocTreeCollector.assign_figure_numbers
 
 
-def less_one(number: Any) -> Any:
-    """Take one off the first component of a section number; none stays none."""
-    return type(number)([number[0] - 1, *number[1:]]) if number else number
+def as_the_file(page: str, number: Any) -> Any:
+    """Put the file's number first in a section number; none stays none."""
+    found = re.search(r"(?:^|/)(\d+)_[^/]*$", page)
+    if not number or not found:
+        return number
+    return type(number)([int(found.group(1)), *number[1:]])
 
 
 def count_from_zero(env: BuildEnvironment) -> None:
     """Renumber chapters wherever Sphinx has noted their numbers."""
     for page, sections in env.toc_secnumbers.items():
         for anchor, number in sections.items():
-            sections[anchor] = less_one(number)
+            sections[anchor] = as_the_file(page, number)
         for node in (env.titles[page], *env.tocs[page].findall(nodes.reference)):
             if "secnumber" in node:
-                node["secnumber"] = less_one(node["secnumber"])
+                node["secnumber"] = as_the_file(page, node["secnumber"])
 
 
 def number_figures_from_zero(self: TocTreeCollector, env: BuildEnvironment) -> Any:

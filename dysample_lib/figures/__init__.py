@@ -9,6 +9,7 @@ from .curves import forest_plot, ladder_plot, learning_curves
 from .diagram import testbed_diagram
 from .fields import offset_fields, scope_map
 from .points import sampling_points
+from .pyramid import pyramid_diagram
 from .ranges import offset_histogram, range_overlap, walking_ranges
 from .slopes import edge_slope, kink
 from .style import COLOURS, label, use_style
@@ -31,6 +32,7 @@ __all__ = [
     "number_tables",
     "offset_fields",
     "offset_histogram",
+    "pyramid_diagram",
     "range_overlap",
     "sampling_points",
     "scope_map",
