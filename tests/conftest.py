@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from _browser import browser as browser
+from _browser import open_page as open_page
+from _browser import site as site
+from _browser import site_url as site_url
 from hypothesis import settings
 from torch import Tensor, nn
 

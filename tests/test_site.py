@@ -30,17 +30,6 @@ LOADING_RELS |= {"preconnect", "dns-prefetch", "manifest"}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """The site, built from the committed outputs with warnings as errors."""
-    output = tmp_path_factory.mktemp("site") / "_build"
-    script = [sys.executable, str(ROOT / "book" / "build.py"), "--output", str(output)]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
-    assert done.stdout.rstrip().endswith("index.html"), "the path to open comes last"
-    return output / "html"
-
-
-@pytest.fixture(scope="module")
 def pages(site) -> dict[Path, BeautifulSoup]:
     found = [p for p in site.rglob("*.html") if "_static" not in p.parts]
     assert len(found) >= len(chapter_names()) + 3
