@@ -11,6 +11,7 @@ from .fields import offset_fields, scope_map
 from .points import sampling_points
 from .pyramid import pyramid_diagram
 from .ranges import offset_histogram, range_overlap, walking_ranges
+from .reach import reachable_values
 from .slopes import edge_slope, kink
 from .style import COLOURS, label, use_style
 from .tiles import cells, tile_page, world_bands
@@ -34,6 +35,7 @@ __all__ = [
     "offset_histogram",
     "pyramid_diagram",
     "range_overlap",
+    "reachable_values",
     "sampling_points",
     "scope_map",
     "start_points",
