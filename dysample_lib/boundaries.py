@@ -1,6 +1,6 @@
 """Where the boundaries of a label map are, and how well a prediction has them.
 
-Distances are chessboard distances, max(|dy|, |dx|), in pixels. Needs torch only.
+Distances are chessboard distances, ``max(|dy|, |dx|)``, in pixels. Needs torch only.
 """
 
 from __future__ import annotations

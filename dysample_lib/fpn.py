@@ -13,6 +13,7 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 from .upsamplers import DySample
 
 Model = TypeVar("Model", bound=nn.Module)
+"""The model's own class, which it keeps."""
 
 
 class DySampleFPN(FeaturePyramidNetwork):

@@ -113,7 +113,7 @@ def difference(
     """How much more ``upsampler`` scores than ``before``, over the seeds of both.
 
     Returns:
-        A difference of shares: 0.01 is one percentage point.
+        The difference, of shares; 0.01 is one percentage point.
 
     Raises:
         ValueError: if either has no run, or no seed is shared.

@@ -68,7 +68,7 @@ PREDECESSORS: dict[str, str] = {
     **dict(zip(LADDER[1:], LADDER[:-1], strict=True)),
     "dysample_s": "grouping",
 }
-"""The step that each one changes in one thing: the one before, but for DySample-S."""
+"""The step that each one changes in one thing, the one before but for DySample-S."""
 
 
 def build_upsampler(name: str, channels: int, scale: int = 2) -> nn.Module:
