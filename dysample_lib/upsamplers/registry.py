@@ -1,6 +1,8 @@
 """Every upsampler of the book by name, and the ladder: the order the paper builds in.
 
-Adding one takes its module file and one line in ``UPSAMPLERS``.
+Adding one takes its module file and one line in ``UPSAMPLERS``. Of the upsamplers
+that the paper compares, IndexNet and A2U are left out, as are the other variants of
+SAPA (I and G).
 """
 
 from __future__ import annotations
@@ -11,8 +13,13 @@ from functools import partial
 
 from torch import nn
 
+from .carafe import CARAFE
+from .deconv import Deconv
 from .dysample import DySample
+from .fade import FADE
 from .fixed import Bilinear, Nearest
+from .pixel_shuffle import PixelShuffle
+from .sapa import SAPA
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,15 @@ UPSAMPLERS: dict[str, Upsampler] = {
     "dysample_s_plus": Upsampler(
         "DySample-S+", partial(DySample, style="pl", groups=8, scope="dynamic")
     ),
+    "deconv": Upsampler("deconvolution", Deconv),
+    "pixel_shuffle": Upsampler("pixel shuffle", PixelShuffle),
+    "carafe": Upsampler("CARAFE", CARAFE),
+    "fade": Upsampler("FADE", FADE, guided=True),
+    "fade_ungated": Upsampler(
+        "FADE without gate", partial(FADE, gated=False), guided=True
+    ),
+    "fade_lite": Upsampler("FADE-Lite", partial(FADE, lite=True), guided=True),
+    "sapa": Upsampler("SAPA-B", SAPA, guided=True),
 }
 """All upsamplers by name."""
 
@@ -63,6 +79,17 @@ LADDER: tuple[str, ...] = (
     "dysample_s_plus",
 )
 """The steps of the paper in order, the two fixed rules first."""
+
+RIVALS: tuple[str, ...] = (
+    "deconv",
+    "pixel_shuffle",
+    "carafe",
+    "fade",
+    "fade_ungated",
+    "fade_lite",
+    "sapa",
+)
+"""What the paper compares DySample with: learned, kernel-based, guided."""
 
 PREDECESSORS: dict[str, str] = {
     **dict(zip(LADDER[1:], LADDER[:-1], strict=True)),

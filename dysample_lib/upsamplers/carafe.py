@@ -1,0 +1,117 @@
+"""CARAFE: kernels predicted from the features (Wang et al., ICCV 2019)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .._checks import check_groups, check_map, check_positive_integer
+from ..output_size import check_output_size, fit
+from .flops import Flops
+from .pixel_shuffle import shuffle
+from .reassembly import (
+    check_kernel_size,
+    normalised,
+    reassemble,
+    reassembly_flops,
+)
+
+
+class CARAFE(nn.Module):
+    r"""Upsample by kernels that a small network predicts for each output pixel.
+
+    Wang et al., "CARAFE: Content-Aware ReAssembly of FEatures", section 3. The
+    channel compressor, a 1×1 convolution, and the content encoder, a 3×3 convolution
+    without anything between them, make s² kernels of k × k for each low-resolution
+    pixel (section 3.2, equation 2). A pixel shuffle puts them in place, a softmax makes
+    each sum to one, and :func:`~dysample_lib.upsamplers.reassembly.reassemble` applies
+    them (section 3.3, equation 4):
+
+    .. math::  X' = \text{reassemble}(X, \text{softmax}(\text{shuffle}(
+        \text{encode}(\text{compress}(X))))).
+
+    Outside the map are zeros, so within k // 2 pixels of the border even a constant map
+    changes. The initialisation is the authors': Xavier's uniform for the compressor,
+    a standard deviation of 0.001 for the encoder, so that all kernels start as means.
+
+    Args:
+        in_channels: C.
+        scale: upsampling ratio s, an integer of at least 1.
+        groups: g; each C / g neighbouring channels share one kernel.
+        kernel_size: k of the reassembly, odd.
+        compressed: channels between the two convolutions, C_m.
+
+    Shape:
+        * input: (B, C, H, W), any floating-point dtype
+        * output: (B, C, s·H, s·W), or of ``output_size``, in the input's dtype
+
+    Parameters: C·C_m + 9·C_m·g·s²·k² weights, C_m + g·s²·k² biases.
+
+    Raises:
+        TypeError, ValueError: for arguments that do not fit, before any work.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        scale: int = 2,
+        *,
+        groups: int = 1,
+        kernel_size: int = 5,
+        compressed: int = 64,
+    ) -> None:
+        super().__init__()
+        check_positive_integer("in_channels", in_channels)
+        check_positive_integer("scale", scale)
+        check_groups(groups, in_channels, "in_channels")
+        check_kernel_size(kernel_size)
+        check_positive_integer("compressed", compressed)
+        self.in_channels = in_channels
+        self.scale = scale
+        self.groups = groups
+        self.kernel_size = kernel_size
+        self.compressed = compressed
+        kernels = groups * scale**2 * kernel_size**2
+        self.compress = nn.Conv2d(in_channels, compressed, 1)
+        self.encode = nn.Conv2d(compressed, kernels, 3, padding=1)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start with kernels that are nearly means of their neighbourhoods."""
+        nn.init.xavier_uniform_(self.compress.weight)
+        nn.init.normal_(self.encode.weight, std=0.001)
+        for layer in (self.compress, self.encode):
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+    def kernels(self, x: Tensor) -> Tensor:
+        """The kernels, (B, C, H, W) → (B, g·k², s·H, s·W), at least float32."""
+        check_map("x", x, channels=self.in_channels)
+        logits = shuffle(self.encode(self.compress(x)), self.scale)
+        return normalised(logits, self.groups)
+
+    def forward(self, x: Tensor, output_size: tuple[int, int] | None = None) -> Tensor:
+        """Upsample ``x`` (B, C, H, W) to (B, C, s·H, s·W), or to ``output_size``.
+
+        See :meth:`dysample_lib.DySample.forward` for what ``output_size`` means.
+        """
+        check_map("x", x, channels=self.in_channels)
+        size = check_output_size(output_size, x.shape[2:], self.scale)
+        return fit(reassemble(x, self.kernels(x), self.scale, self.groups), size)
+
+    def flops(self, height: int, width: int) -> Flops:
+        """Operations for one map.
+
+        Layers: 2·H·W·(C·C_m + 9·C_m·g·s²·k²). Reading: softmax and weighted sums,
+        s²·H·W·k²·(2·C + 3·g).
+        """
+        weights = self.compress.weight.numel() + self.encode.weight.numel()
+        reading = reassembly_flops(
+            self.in_channels, self.kernel_size, self.scale, height, width, self.groups
+        )
+        return Flops(2 * weights * height * width, reading)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, scale={self.scale}, groups={self.groups}, "
+            f"kernel_size={self.kernel_size}, compressed={self.compressed}"
+        )

@@ -1,0 +1,116 @@
+"""SAPA: kernels from the similarity of guide and map (Lu et al., NeurIPS 2022)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .._checks import check_positive_integer
+from .flops import Flops
+from .guided import GuidedUpsampler
+from .reassembly import (
+    affinity,
+    check_kernel_size,
+    normalised,
+    reassemble,
+    reassembly_flops,
+)
+
+
+class SAPA(GuidedUpsampler):
+    r"""Upsample by kernels that say which neighbours an output pixel resembles.
+
+    Lu et al., "SAPA: Similarity-Aware Point Affiliation for Feature Upsampling"
+    (NeurIPS 2022), section 4: SAPA-B. Both features are normalised over their channels
+    (layer norm) and embedded in d dimensions. The kernel of an output pixel is the
+    softmax of the inner products of its query with the keys of the k × k
+    neighbourhood:
+
+    .. math::  W = \text{softmax}(\text{query}(\text{LN}(G))^\top
+        \text{key}(\text{LN}(X))), \quad X' = \text{reassemble}(X, W).
+
+    Outside the map keys and features are zeros. The initialisation is the authors':
+    truncated normal with a standard deviation of 0.02, biases zero, so that all
+    kernels start nearly as means.
+
+    Left out: SAPA-I (no embedding) and SAPA-G, whose query is a gated sum of both
+    features' embeddings.
+
+    Args:
+        in_channels: C.
+        scale: upsampling ratio s, an integer of at least 1.
+        guide_channels: C_g, or None for C.
+        kernel_size: k of the reassembly, odd.
+        embedding: d.
+
+    Shape:
+        * x: (B, C, H, W), any floating-point dtype
+        * guide: (B, C_g, s·H, s·W)
+        * output: (B, C, s·H, s·W), in the dtype of x
+
+    Parameters: d·(C + C_g) + C + C_g weights, 2·d + C + C_g biases.
+
+    Raises:
+        TypeError, ValueError: for arguments that do not fit, before any work.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        scale: int = 2,
+        guide_channels: int | None = None,
+        *,
+        kernel_size: int = 5,
+        embedding: int = 32,
+    ) -> None:
+        super().__init__(in_channels, scale, guide_channels)
+        check_kernel_size(kernel_size)
+        check_positive_integer("embedding", embedding)
+        self.kernel_size = kernel_size
+        self.embedding = embedding
+        self.norm_guide = nn.LayerNorm(self.guide_channels)
+        self.norm = nn.LayerNorm(in_channels)
+        self.query = nn.Linear(self.guide_channels, embedding)
+        self.key = nn.Linear(in_channels, embedding)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start with kernels that are nearly means of their neighbourhoods."""
+        self.norm_guide.reset_parameters()
+        self.norm.reset_parameters()
+        for layer in (self.query, self.key):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+    def kernels(self, x: Tensor, guide: Tensor) -> Tensor:
+        """The kernels, (B, k², s·H, s·W), at least float32."""
+        self.check_maps(x, guide)
+        query = self.query(self.norm_guide(guide.permute(0, 2, 3, 1)))
+        keys = self.key(self.norm(x.permute(0, 2, 3, 1)))
+        query, keys = query.permute(0, 3, 1, 2), keys.permute(0, 3, 1, 2)
+        return normalised(affinity(query, keys, self.scale, self.kernel_size))
+
+    def upsample(self, x: Tensor, guide: Tensor) -> Tensor:
+        """Upsample ``x`` to the size of ``guide``."""
+        return reassemble(x, self.kernels(x, guide), self.scale)
+
+    def flops(self, height: int, width: int) -> Flops:
+        """Operations for one map.
+
+        Layers: the embeddings and the inner products,
+        2·H·W·d·(C + s²·C_g + s²·k²). Reading: layer norms, 7 for each value of both
+        maps; softmax and weighted sums, s²·H·W·k²·(2·C + 3).
+        """
+        pixels, points = height * width, self.scale**2 * height * width
+        layers = pixels * self.in_channels
+        layers += points * (self.guide_channels + self.kernel_size**2)
+        reading = 7 * (pixels * self.in_channels + points * self.guide_channels)
+        reading += reassembly_flops(
+            self.in_channels, self.kernel_size, self.scale, height, width
+        )
+        return Flops(2 * self.embedding * layers, reading)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{super().extra_repr()}, kernel_size={self.kernel_size}, "
+            f"embedding={self.embedding}"
+        )
