@@ -1,0 +1,81 @@
+/* What the book's widgets share: elements, labelled controls, and mounting. */
+(function () {
+  "use strict";
+
+  const SVG = "http://www.w3.org/2000/svg";
+
+  function fill(node, attributes, children) {
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value !== false && value != null) node.setAttribute(name, value === true ? "" : value);
+    }
+    node.append(...children);
+    return node;
+  }
+
+  const element = (tag, attributes = {}, ...children) =>
+    fill(document.createElement(tag), attributes, children);
+  const svg = (tag, attributes = {}, ...children) =>
+    fill(document.createElementNS(SVG, tag), attributes, children);
+
+  /* A <select>; options are [value, text] pairs. */
+  function select(label, options, value, onChange) {
+    const input = element("select");
+    for (const [key, text] of options) {
+      input.append(element("option", { value: key, selected: String(key) === String(value) }, text));
+    }
+    input.addEventListener("change", () => onChange(input.value));
+    const node = element("label", { class: "widget-control" }, element("span", {}, label), input);
+    return { node, input };
+  }
+
+  /* A slider with its value beside the label; `text` writes the value out. */
+  function slider(label, { min, max, step, value, text }, onInput) {
+    const input = element("input", { type: "range", min, max, step, value });
+    const output = element("output");
+    const show = () => {
+      output.textContent = text(Number(input.value));
+      input.setAttribute("aria-valuetext", output.textContent);
+    };
+    const set = (to) => {
+      input.value = to;
+      show();
+    };
+    input.addEventListener("input", () => {
+      show();
+      onInput(Number(input.value));
+    });
+    show();
+    const name = element("span", {}, label, " ", output);
+    return { node: element("label", { class: "widget-control" }, name, input), input, set };
+  }
+
+  function checkbox(label, checked, onChange) {
+    const input = element("input", { type: "checkbox", checked });
+    input.addEventListener("change", () => onChange(input.checked));
+    return { node: element("label", { class: "widget-check" }, input, " ", label), input };
+  }
+
+  function button(label, onClick) {
+    const node = element("button", { type: "button" }, label);
+    node.addEventListener("click", onClick);
+    return { node };
+  }
+
+  /* A number with two decimals and a real minus sign. */
+  const number = (value) => value.toFixed(2).replace(/^-(0\.00)$/, "$1").replace("-", "−");
+
+  /* Build each widget of the page. What stands in the page, a still picture and its
+     caption, is kept: print shows it, and it stays if the widget cannot be built. */
+  function mount(selector, build) {
+    for (const root of document.querySelectorAll(selector)) {
+      const still = element("div", { class: "widget-still" }, ...root.childNodes);
+      const body = element("div", { class: "widget-body" });
+      root.append(still, body);
+      root.classList.add("widget");
+      build(body, root.dataset);
+      root.dataset.ready = "true";
+    }
+  }
+
+  window.Widget = { element, svg, select, slider, checkbox, button, number, mount };
+})();
