@@ -9,9 +9,10 @@ class Flops(NamedTuple):
     """Floating-point operations for one image; a product and its sum are two.
 
     Attributes:
-        layers: convolutions and matrix products that make points or kernels.
-        reading: making the output's values from the map, with the positions and
-            weights that it takes; what torch's counter does not see of sampling.
+        layers: the module's convolutions and linear layers, which torch's own counter
+            sees one by one.
+        reading: all the rest. Making the output's values from the map, with the
+            positions, similarities and weights that it takes.
     """
 
     layers: int

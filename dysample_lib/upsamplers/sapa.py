@@ -96,18 +96,17 @@ class SAPA(GuidedUpsampler):
     def flops(self, height: int, width: int) -> Flops:
         """Operations for one map.
 
-        Layers: the embeddings and the inner products,
-        2·H·W·d·(C + s²·C_g + s²·k²). Reading: layer norms, 7 for each value of both
-        maps; softmax and weighted sums, s²·H·W·k²·(2·C + 3).
+        Layers: the embeddings, 2·H·W·d·(C + s²·C_g). Reading: layer norms, 7 for each
+        value of both maps; inner products, softmax and weighted sums,
+        s²·H·W·k²·(2·d + 2·C + 3).
         """
         pixels, points = height * width, self.scale**2 * height * width
-        layers = pixels * self.in_channels
-        layers += points * (self.guide_channels + self.kernel_size**2)
-        reading = 7 * (pixels * self.in_channels + points * self.guide_channels)
+        values = pixels * self.in_channels + points * self.guide_channels
+        reading = 7 * values + 2 * points * self.kernel_size**2 * self.embedding
         reading += reassembly_flops(
             self.in_channels, self.kernel_size, self.scale, height, width
         )
-        return Flops(2 * self.embedding * layers, reading)
+        return Flops(2 * self.embedding * values, reading)
 
     def extra_repr(self) -> str:
         return (
