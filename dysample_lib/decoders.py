@@ -6,11 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from .encoders import conv_norm_relu
-from .upsamplers import build_upsampler
+from .upsamplers import UPSAMPLERS, GuidedUpsampler, build_upsampler
 
 
 def _upsamplers(name: str, width: int, count: int) -> nn.ModuleList:
     return nn.ModuleList(build_upsampler(name, width) for _ in range(count))
+
+
+def _upsample(upsampler: nn.Module, x: Tensor, guide: Tensor) -> Tensor:
+    """One ×2 step; ``guide``, as large as its result, is for those that take one."""
+    if isinstance(upsampler, GuidedUpsampler):
+        return upsampler(x, guide)
+    return upsampler(x)
 
 
 class PointwiseDecoder(nn.Module):
@@ -18,10 +25,11 @@ class PointwiseDecoder(nn.Module):
 
     Whatever boundary the result has, the upsamplers drew it. The normalisation in
     front of them keeps their input near the unit range that the paper's scope factor
-    assumes (section 3.2).
+    assumes (section 3.2). Guided upsamplers see the encoder's finer maps besides, each
+    through a 1×1 convolution of its own.
 
     Shape:
-        * input: the encoder's maps; only the one at stride ``from_level`` is read
+        * input: the encoder's maps; only the coarsest is read, unless by a guide
         * output: (B, K, 8·h, 8·w) for a map of h × w
     """
 
@@ -31,13 +39,19 @@ class PointwiseDecoder(nn.Module):
         super().__init__()
         self.project = conv_norm_relu(channels[-1], width)
         self.classify = nn.Conv2d(width, num_classes, 1)
+        finer = channels[-2::-1] if UPSAMPLERS[upsampler].guided else ()
+        self.guides = nn.ModuleList(conv_norm_relu(c, width) for c in finer)
         self.upsamplers = _upsamplers(upsampler, width, 3)
 
     def forward(self, levels: list[Tensor]) -> Tensor:
         """Return logits at eight times the coarsest map's size."""
-        x = self.project(levels[-1])
-        for upsample in self.upsamplers:
-            x = upsample(x)
+        *finer, coarsest = levels
+        x = self.project(coarsest)
+        for step, upsampler in enumerate(self.upsamplers):
+            guide = finer.pop()
+            if self.guides:
+                guide = self.guides[step](guide)
+            x = _upsample(upsampler, x, guide)
         return self.classify(x)
 
 
@@ -46,6 +60,7 @@ class SegFormerDecoder(nn.Module):
 
     Each level goes through a 1×1 convolution and as many upsamplers as it takes to
     reach the finest one, 0 + 1 + 2 + 3 = six in all; then concatenate, fuse, classify.
+    The projected finer levels are the guides of guided ones.
 
     Shape:
         * input: four maps, each twice as large as the next
@@ -64,19 +79,19 @@ class SegFormerDecoder(nn.Module):
     def forward(self, levels: list[Tensor]) -> Tensor:
         """Return logits at the finest map's size."""
         steps = iter(self.upsamplers)
+        projected = [f(x) for f, x in zip(self.project, levels, strict=True)]
         maps = []
-        for depth, (project, level) in enumerate(
-            zip(self.project, levels, strict=True)
-        ):
-            x = project(level)
-            for _ in range(depth):
-                x = next(steps)(x)
+        for depth, x in enumerate(projected):
+            for guide in reversed(projected[:depth]):
+                x = _upsample(next(steps), x, guide)
             maps.append(x)
         return self.classify(self.fuse(torch.cat(maps, dim=1)))
 
 
 class FPNDecoder(nn.Module):
     """A feature pyramid's top-down path (Lin et al., 2017), three upsamplers ×2.
+
+    The lateral map that a step's result is added to is the guide of guided ones.
 
     Shape:
         * input: four maps, each twice as large as the next
@@ -96,6 +111,7 @@ class FPNDecoder(nn.Module):
         """Return logits at the finest map's size."""
         laterals = [f(x) for f, x in zip(self.lateral, levels, strict=True)]
         x = laterals.pop()
-        for upsample in self.upsamplers:
-            x = laterals.pop() + upsample(x)
+        for upsampler in self.upsamplers:
+            lateral = laterals.pop()
+            x = lateral + _upsample(upsampler, x, lateral)
         return self.classify(self.smooth(x))

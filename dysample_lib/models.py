@@ -28,6 +28,7 @@ class SegmentationNet(nn.Module):
 
     The encoder and the decoder's own layers are built before the upsamplers, so the
     same seed gives them the same weights whatever the upsampler: runs are paired.
+    Guided upsamplers take the encoder's finer maps through the decoder.
 
     Args:
         num_classes: K.
