@@ -89,7 +89,7 @@ RIVALS: tuple[str, ...] = (
     "fade_lite",
     "sapa",
 )
-"""What the paper compares DySample with: learned, kernel-based, guided."""
+"""What the paper compares DySample with (learned, kernel-based, guided)."""
 
 PREDECESSORS: dict[str, str] = {
     **dict(zip(LADDER[1:], LADDER[:-1], strict=True)),
