@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .upsamplers.dysample import DySample, check_init_pos
+from .upsamplers import DySample, init_pos
 
 _LAYERS = ("offset.weight", "offset.bias", "scope.weight", "scope.bias")
 _ENTRIES = (*_LAYERS, "init_pos")
@@ -204,7 +204,7 @@ def _problems(module: DySample, name: str, state: dict[str, Any]) -> list[str]:
             problems.append(f"{name}{key} has to be a floating-point tensor, is {kind}")
         elif key == "init_pos":
             try:
-                check_init_pos(module, value, name + key)
+                init_pos.check(module, value, name + key)
             except ValueError as error:
                 problems.append(str(error))
         elif key not in wanted:

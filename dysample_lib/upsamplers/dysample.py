@@ -14,6 +14,8 @@ from .._checks import (
 )
 from ..output_size import check_output_size, fit
 from ..sampling import INITIAL_MODES, initial_positions, point_sample
+from . import init_pos
+from .flops import Flops
 
 STYLES = ("lp", "pl")
 
@@ -115,7 +117,7 @@ class DySample(nn.Module):
         self.offset = nn.Conv2d(linear_in, linear_out, 1)
         if self.static_scope is None:
             self.scope = nn.Conv2d(linear_in, linear_out, 1, bias=scope_bias)
-        self.register_load_state_dict_pre_hook(_take_init_pos)
+        self.register_load_state_dict_pre_hook(init_pos.take)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -216,6 +218,26 @@ class DySample(nn.Module):
         out = out.unflatten(0, (out.shape[0] // points, points))
         return out.transpose(1, 2).flatten(1, 2)
 
+    def flops(self, height: int, width: int) -> Flops:
+        """Operations for one map.
+
+        Layers, twice that for dynamic scope: 4·g·s²·C·H·W for ``"lp"``, 4·g·C·H·W for
+        ``"pl"``. Reading: 7·C·s²·H·W, four products and three sums for each value;
+        14·g·s²·H·W for positions and weights (for each coordinate the range, the
+        initial position, the pixel's centre, the fraction and its complement; four
+        products of these); 4·g·s²·H·W more for dynamic scope.
+        """
+        pixels, points = height * width, self.scale**2 * height * width
+        weights = self.offset.weight.numel()
+        for_a_point = 14
+        if self.static_scope is None:
+            weights += self.scope.weight.numel()
+            for_a_point += 4  # a sigmoid and a half for each coordinate
+        return Flops(
+            2 * weights * (pixels if self.style == "lp" else points),
+            points * (7 * self.in_channels + for_a_point * self.groups),
+        )
+
     def extra_repr(self) -> str:
         scope = "dynamic" if self.static_scope is None else self.static_scope
         biased = self.static_scope is None and self.scope.bias is not None
@@ -225,26 +247,3 @@ class DySample(nn.Module):
             + ", scope_bias=True" * biased
             + ", deterministic=True" * self.deterministic
         )
-
-
-def check_init_pos(module: DySample, theirs: Tensor, name: str) -> None:
-    """Raise unless a checkpoint's ``init_pos`` holds the points of ``module``."""
-    ours = module.initial_offsets(torch.float32, "cpu")
-    theirs = theirs.detach().to("cpu", torch.float32)
-    # Half-precision checkpoints hold rounded positions, hence the tolerance.
-    if theirs.shape != ours.shape or not torch.allclose(theirs, ours, atol=1e-3):
-        raise ValueError(
-            f"{name} of shape {tuple(theirs.shape)} holds other initial "
-            f"positions than this module ({module.extra_repr()}): build it with the "
-            "checkpoint's scale, groups and initial"
-        )
-
-
-def _take_init_pos(
-    module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object
-) -> None:
-    """Accept the authors' persistent ``init_pos``; it has to be the same points."""
-    assert isinstance(module, DySample)
-    theirs = state_dict.pop(prefix + "init_pos", None)
-    if theirs is not None:
-        check_init_pos(module, theirs, prefix + "init_pos")

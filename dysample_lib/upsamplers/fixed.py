@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .._checks import check_map, check_positive_integer
 from ..output_size import check_output_size, fit
+from .flops import Flops
 
 
 class _Interpolation(nn.Module):
@@ -47,9 +48,20 @@ class Nearest(_Interpolation):
     mode = "nearest"
     align_corners = None
 
+    def flops(self, height: int, width: int) -> Flops:
+        """Operations for one map: none, values are copied."""
+        return Flops(0, 0)
+
 
 class Bilinear(_Interpolation):
     """Bilinear interpolation with ``align_corners=False``, same shapes."""
 
     mode = "bilinear"
     align_corners = False
+
+    def flops(self, height: int, width: int) -> Flops:
+        """Operations for one map: 7·C·s²·H·W, four products and three sums a value.
+
+        The weights are the same for whole rows and columns and are not counted.
+        """
+        return Flops(0, 7 * self.in_channels * self.scale**2 * height * width)

@@ -1,0 +1,33 @@
+"""The initial positions that the authors' checkpoints hold as a buffer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .dysample import DySample
+
+
+def check(module: DySample, theirs: Tensor, name: str) -> None:
+    """Raise unless a checkpoint's ``init_pos`` holds the points of ``module``."""
+    ours = module.initial_offsets(torch.float32, "cpu")
+    theirs = theirs.detach().to("cpu", torch.float32)
+    # Half-precision checkpoints hold rounded positions, hence the tolerance.
+    if theirs.shape != ours.shape or not torch.allclose(theirs, ours, atol=1e-3):
+        raise ValueError(
+            f"{name} of shape {tuple(theirs.shape)} holds other initial "
+            f"positions than this module ({module.extra_repr()}): build it with the "
+            "checkpoint's scale, groups and initial"
+        )
+
+
+def take(
+    module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object
+) -> None:
+    """Accept the authors' persistent ``init_pos``; it has to be the same points."""
+    theirs = state_dict.pop(prefix + "init_pos", None)
+    if theirs is not None:
+        check(cast("DySample", module), theirs, prefix + "init_pos")
