@@ -22,9 +22,9 @@ class CARAFE(nn.Module):
     Wang et al., "CARAFE: Content-Aware ReAssembly of FEatures", section 3. The
     channel compressor, a 1×1 convolution, and the content encoder, a 3×3 convolution
     without anything between them, make s² kernels of k × k for each low-resolution
-    pixel (section 3.2, equation 2). A pixel shuffle puts them in place, a softmax makes
+    pixel (section 3.2). A pixel shuffle puts them in place, a softmax makes
     each sum to one, and :func:`~dysample_lib.upsamplers.reassembly.reassemble` applies
-    them (section 3.3, equation 4):
+    them (section 3.3):
 
     .. math::  X' = \text{reassemble}(X, \text{softmax}(\text{shuffle}(
         \text{encode}(\text{compress}(X))))).

@@ -19,24 +19,22 @@ class FADE(GuidedUpsampler):
     r"""Upsample by kernels from both features, and let the guide's details through.
 
     Lu et al., "FADE: Fusing the Assets of Decoder and Encoder for Task-Agnostic
-    Upsampling" (ECCV 2022), section 4. Each feature goes through its own 1×1
-    convolution; then one and the same 3×3 convolution slides over the guide pixel by
-    pixel and over x so that the s × s output pixels of one low-resolution pixel see
-    the same window ("semi-shift convolution", section 4.2). Their sum makes k × k
-    kernels:
+    Upsampling" (ECCV 2022). Each feature goes through its own 1×1 convolution; then one
+    and the same 3×3 convolution slides over the guide pixel by pixel and over x so that
+    the s × s output pixels of one low-resolution pixel see the same window ("semi-shift
+    convolution"). Their sum makes k × k kernels:
 
     .. math::  W = \text{softmax}(\text{encode}(\text{compress}_g(G)) +
         \text{nearest}(\text{encode}(\text{compress}(X)))).
 
-    A gate in [0, 1], one for each low-resolution pixel, mixes in the guide
-    (section 4.3):
+    A gate in [0, 1], one for each low-resolution pixel, mixes in the guide:
 
     .. math::  g = \text{nearest}(\sigma(\text{gate}(X))), \quad
         X' = g \cdot G + (1 - g) \cdot \text{reassemble}(X, W).
 
     FADE-Lite compresses to k² channels and convolves each on its own (the extended
-    paper, IJCV 2024, section 4). Outside the maps are zeros. The initialisation is the
-    authors': Xavier's uniform, biases zero.
+    paper, IJCV 2024). Outside the maps are zeros. The initialisation is the authors':
+    Xavier's uniform, biases zero.
 
     Args:
         in_channels: C.

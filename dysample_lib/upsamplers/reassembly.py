@@ -26,7 +26,7 @@ def reassemble(
 ) -> Tensor:
     r"""Upsample by k × k kernels, one for each output pixel and group of channels.
 
-    Wang et al., CARAFE (ICCV 2019), equation 4: with l = ⌊l' / s⌋ and r = ⌊k / 2⌋,
+    Wang et al., CARAFE (ICCV 2019), section 3.3: with l = ⌊l' / s⌋ and r = ⌊k / 2⌋,
 
     .. math::
 
@@ -74,7 +74,7 @@ def reassemble(
     w = _split(kernels.to(features.dtype), scale, rows, columns)
     w = w.unflatten(3, (groups, size, size))
     # (B, R, S, g, row, column, y, i, x, j): pixel (y, x) of tile (R, S), sub-pixel
-    # (i, j). First rows become rows of the window, then columns become its columns.
+    # (i, j). The kernel's rows become rows of the window, then so do its columns.
     w = w.permute(0, 1, 2, 3, 7, 9, 8, 5, 6, 4)
     w = _to_band(w).permute(0, 1, 2, 3, 4, 5, 8, 9, 6, 7)
     w = _to_band(w).permute(0, 1, 2, 3, 7, 9, 6, 4, 8, 5)
@@ -87,7 +87,7 @@ def reassemble(
 def affinity(query: Tensor, keys: Tensor, scale: int, kernel_size: int) -> Tensor:
     """Inner products of each output pixel's query with its k × k neighbouring keys.
 
-    Lu et al., SAPA (NeurIPS 2022), equation 4, with pixels outside the map zero.
+    Lu et al., SAPA (NeurIPS 2022): similarity, with pixels outside the map zero.
 
     Shape:
         * query: (B, d, s·H, s·W)

@@ -20,7 +20,7 @@ class SAPA(GuidedUpsampler):
     r"""Upsample by kernels that say which neighbours an output pixel resembles.
 
     Lu et al., "SAPA: Similarity-Aware Point Affiliation for Feature Upsampling"
-    (NeurIPS 2022), section 4: SAPA-B. Both features are normalised over their channels
+    (NeurIPS 2022): SAPA-B. Both features are normalised over their channels
     (layer norm) and embedded in d dimensions. The kernel of an output pixel is the
     softmax of the inner products of its query with the keys of the k × k
     neighbourhood:
