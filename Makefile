@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html notebooks front test lint clean
+.PHONY: help setup book html notebooks tables front test lint hosted clean
 
 help: ## list these targets
 	@echo "The DySample book: make <target> [PYTHON=python3.12] [DYSAMPLE_BUDGET=quick|full]"
@@ -28,6 +28,10 @@ html: $(VENV)/.book-installed ## build the site from the committed outputs (seco
 
 notebooks: $(VENV)/.book-installed ## run every notebook in place, ready to commit
 	@$(BIN)/python book/execute.py
+	@$(BIN)/python book/fragments.py
+
+tables: $(VENV)/.book-installed ## write the pages' tables again from results/ (seconds)
+	@$(BIN)/python book/fragments.py
 
 front: $(VENV)/.book-installed ## train and draw the introduction's pictures again
 	@$(BIN)/python book/front_page.py
@@ -42,6 +46,9 @@ lint: setup ## ruff and mypy alone
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+hosted: $(if $(IMAGE),$(BIN)/python,$(VENV)/.book-installed) ## run every chapter as a hosted notebook does [IMAGE=…]
+	@$(BIN)/python book/hosted.py $(if $(IMAGE),--image $(IMAGE))
 
 clean: ## remove what was built; .venv stays
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
