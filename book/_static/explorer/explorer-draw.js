@@ -71,9 +71,11 @@
       tabindex: 0,
       "aria-describedby": helpId,
     });
+    const cells = [];
     for (let y = -1; y <= height; y++) {
-      for (let x = -1; x <= width; x++) picture.append(...mapCell(x, y, shape, features[0], span));
+      for (let x = -1; x <= width; x++) cells.push(mapCell(x, y, shape));
     }
+    picture.append(...cells.flatMap(({ nodes }) => nodes));
     const layer = () => picture.appendChild(svg("g"));
     const layers = { range: layer(), walk: layer(), dot: layer(), hit: layer() };
     const radius = { dot: 18 / scale, hit: 60 / scale };
@@ -89,7 +91,12 @@
     });
 
     function update() {
-      const { selected, factor } = model;
+      const { selected, factor, groups } = model;
+      const shown = features[groups > 1 ? selected.group : 0];
+      for (const { nodes, index } of cells) {
+        nodes[0].setAttribute("fill", valueColour(shown[index], span));
+        if (nodes[1]) nodes[1].textContent = shown[index];
+      }
       points.forEach((point, n) => {
         const same = point.group === selected.group;
         const own = same && point.x === selected.x && point.y === selected.y;
@@ -104,21 +111,19 @@
     return { node: picture, update };
   }
 
-  function mapCell(x, y, { height, width }, map, span) {
+  function mapCell(x, y, { height, width }) {
     const row = Math.min(Math.max(y, 0), height - 1);
     const column = Math.min(Math.max(x, 0), width - 1);
-    const value = map[row * width + column];
     const inside = x === column && y === row;
     const cell = svg("rect", {
       x: x * UNIT,
       y: y * UNIT,
       width: UNIT,
       height: UNIT,
-      fill: valueColour(value, span),
       class: inside ? "explorer-cell" : "explorer-cell explorer-border",
     });
     const at = { x: (x + 0.5) * UNIT, y: (y + 0.5) * UNIT, class: "explorer-pixel" };
-    return inside ? [cell, svg("text", at, String(value))] : [cell];
+    return { nodes: inside ? [cell, svg("text", at)] : [cell], index: row * width + column };
   }
 
   /* Put one point's range, walk and dots where they belong. */
@@ -154,27 +159,39 @@
     ["bilinear", "Difference to bilinear", (f) => gaps(f.bilinear)],
   ];
 
-  /* The numbers as text, and exactly, for whoever wants to check them. */
-  function writeNumbers(list, found) {
-    const rows = NUMBERS.map(([name, label, text]) => {
-      const value = element("dd", { "data-number": name }, text(found));
-      value.dataset.value = JSON.stringify(found[name]);
-      return element("div", {}, element("dt", {}, label), value);
-    });
-    list.replaceChildren(...rows);
+  /* The numbers as text, and exactly, for whoever wants to check them. Only what changed
+     is written, so that a screen reader announces no more than that. */
+  function numberList() {
+    const values = NUMBERS.map(([name]) => element("dd", { "data-number": name }));
+    const rows = NUMBERS.map(([, label], n) =>
+      element("div", {}, element("dt", {}, label), values[n])
+    );
+    function update(found) {
+      NUMBERS.forEach(([name, , text], n) => {
+        const written = text(found);
+        if (values[n].textContent !== written) values[n].textContent = written;
+        values[n].dataset.value = JSON.stringify(found[name]);
+      });
+    }
+    const attributes = { class: "explorer-numbers", "aria-live": "polite" };
+    return { node: element("dl", attributes, ...rows), update };
   }
 
   /* The selected point in a sentence. */
   function describe(model, { x, y, reads }) {
     const { scale, groups, selected } = model;
-    const set = groups > 1 ? `Set ${CHANNELS[selected.group]}, point` : "Point";
+    const set = groups > 1 ? `In ${setName(selected.group)}, point` : "Point";
     const first = selected.group * (groups > 1);
-    const values = reads.map((value, c) => (model.features.length > 1 ? `${CHANNELS[first + c]} = ` : "") + number(value));
+    const named = (c) => (model.features.length > 1 ? `${CHANNELS[first + c]} = ` : "");
+    const values = reads.map((value, c) => named(c) + number(value));
     return (
-      `${set} ${selected.own + 1} of ${scale * scale} of the pixel in row ${selected.y + 1}, ` +
-      `column ${selected.x + 1}, is at x = ${number(x)}, y = ${number(y)} and reads ${values.join(", ")}.`
+      `${set} ${selected.own + 1} of ${scale * scale} of the pixel in row ` +
+      `${selected.y + 1}, column ${selected.x + 1}, is at x = ${number(x)}, ` +
+      `y = ${number(y)} and reads ${values.join(", ")}.`
     );
   }
 
-  window.ExplorerDraw = { pointMap, resultPanels, placeOf, writeNumbers, describe };
+  const setName = (group) => `set ${CHANNELS[group]}`;
+
+  window.ExplorerDraw = { pointMap, resultPanels, placeOf, numberList, setName, describe };
 })();

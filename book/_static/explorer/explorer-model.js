@@ -64,6 +64,12 @@
       this.selected = this.points[now % this.points.length];
     }
 
+    /* The same point of the same pixel in another group. */
+    chooseGroup(group) {
+      const each = this.points.length / this.groups;
+      this.selected = this.points[group * each + (this.points.indexOf(this.selected) % each)];
+    }
+
     start({ x, y, row, column }) {
       const steps = maths.initialSteps(this.scale, this.initial);
       return { x: x + 0.5 + steps[column], y: y + 0.5 + steps[row] };

@@ -38,7 +38,7 @@
     const map = element("figure");
     const help = element("figcaption", { id: `explorer-help-${widgets++}` }, HELP);
     const rows = element("div");
-    const numbers = element("dl", { class: "explorer-numbers" });
+    const numbers = draw.numberList();
     const status = element("p", { role: "status", class: "explorer-status" });
     let plot, panels;
 
@@ -65,10 +65,12 @@
         row[1].update(found.minusNearest[c]);
         row[2].update(found.minusBilinear[c]);
       });
-      draw.writeNumbers(numbers, found);
+      numbers.update(found);
       const sentence = draw.describe(model, found.selected);
       plot.node.setAttribute("aria-label", `Sampling points over the map. ${sentence}`);
       if (status.textContent !== sentence) status.textContent = sentence;
+      controls.set.input.disabled = model.groups === 1;
+      controls.set.input.value = model.selected.group;
       const walk = model.walk(model.selected);
       controls.x.set(walk.x);
       controls.y.set(walk.y);
@@ -90,15 +92,21 @@
     const walks = { min: -1, max: 1, step: STEP, value: 0, text: pixels };
     const factors = { min: 0.05, max: 1, step: 0.025, value: model.factor, text: (f) => `${f}` };
     const maps = Object.entries(EXPLORER_MAPS).map(([key, { name }]) => [key, name]);
+    const rules = Object.entries(RULES);
     const scales = [2, 3, 4].map((s) => [s, `s = ${s}`]);
+    const sets = [0, 1].map((g) => [g, draw.setName(g)]);
     const groups = [1, 2].map((g) => [g, `g = ${g}`]);
     const controls = {
       map: select("Feature map", maps, model.map, change("map", anew)),
-      initial: select("Initial positions", Object.entries(RULES), model.initial, change("initial", update)),
+      initial: select("Initial positions", rules, model.initial, change("initial", update)),
       scale: select("Scale", scales, model.scale, change("scale", anew)),
       groups: select("Groups", groups, model.groups, (value) => {
         model.setGroups(Number(value));
         redraw();
+      }),
+      set: select("Move the points of", sets, 0, (value) => {
+        model.chooseGroup(Number(value));
+        update();
       }),
       x: slider("Offset x", walks, walkTo("x")),
       y: slider("Offset y", walks, walkTo("y")),
@@ -131,8 +139,9 @@
     function press(event) {
       const far = (point, { x, y }) => {
         const at = model.position(point);
-        // Of points at one place the one in hand is taken.
-        return Math.hypot(at.x - x, at.y - y) - 1e-6 * (point === model.selected);
+        // Of points in one place the one in hand is taken, or one of its group.
+        const near = (point === model.selected) + (point.group === model.selected.group);
+        return Math.hypot(at.x - x, at.y - y) - 1e-6 * near;
       };
       const here = draw.placeOf(plot.node, event);
       model.selected = model.points.reduce((best, point) =>
@@ -149,14 +158,13 @@
       };
       svg.setPointerCapture(event.pointerId);
       svg.addEventListener("pointermove", drag);
-      svg.addEventListener("lostpointercapture", () => svg.removeEventListener("pointermove", drag), {
-        once: true,
-      });
+      const release = () => svg.removeEventListener("pointermove", drag);
+      svg.addEventListener("lostpointercapture", release, { once: true });
     }
 
     const nodes = Object.values(controls).map(({ node }) => node);
     const panel = element("div", { class: "widget-controls" }, ...nodes);
-    body.append(element("div", {}, map, panel), element("div", {}, rows, numbers, status));
+    body.append(element("div", {}, map, panel), element("div", {}, rows, numbers.node, status));
     redraw();
   }
 

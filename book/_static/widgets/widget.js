@@ -6,7 +6,8 @@
 
   function fill(node, attributes, children) {
     for (const [name, value] of Object.entries(attributes)) {
-      if (value !== false && value != null) node.setAttribute(name, value === true ? "" : value);
+      if (value === false) continue;
+      node.setAttribute(name, value === true ? "" : value);
     }
     node.append(...children);
     return node;
@@ -21,7 +22,8 @@
   function select(label, options, value, onChange) {
     const input = element("select");
     for (const [key, text] of options) {
-      input.append(element("option", { value: key, selected: String(key) === String(value) }, text));
+      const selected = String(key) === String(value);
+      input.append(element("option", { value: key, selected }, text));
     }
     input.addEventListener("change", () => onChange(input.value));
     const node = element("label", { class: "widget-control" }, element("span", {}, label), input);
