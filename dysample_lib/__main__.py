@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ._checks import check_positive_integer
 from .budget import BUDGETS, current_budget
 from .models import DECODERS
 from .upsamplers import LADDER, UPSAMPLERS
@@ -75,16 +76,20 @@ def _sweep(options: argparse.Namespace) -> None:
     from .sweep import Job, sweep
 
     budget = current_budget(options.budget or "record")
+    seeds = budget.seeds if options.seeds is None else options.seeds
+    epochs = budget.epochs if options.epochs is None else options.epochs
+    check_positive_integer("seeds", seeds)
+    check_positive_integer("epochs", epochs)
     jobs = [
         Job(
             dataset=options.dataset or budget.dataset,
             decoder=options.decoder,
             upsampler=upsampler,
             seed=seed,
-            epochs=options.epochs or budget.epochs,
+            epochs=epochs,
             budget=budget.name,
         )
-        for seed in range(options.seeds or budget.seeds)
+        for seed in range(seeds)
         for upsampler in options.upsamplers
     ]
     sweep(jobs, options.output, workers=options.workers, root=options.root)
@@ -104,6 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.job(options)
+    except ModuleNotFoundError as error:
+        extra = f"pip install 'dysample-lib[notebooks]' brings {error.name}"
+        print(f"{options.command}: {error}; {extra}", file=sys.stderr)
+        return 1
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 1

@@ -19,6 +19,7 @@ class Budget:
         dataset: the data set that chapters train on.
         encoder: the encoder of :class:`~dysample_lib.models.SegmentationNet`.
         epochs: passes over the training split.
+        learning_rate: the peak of the schedule; a pretrained encoder takes a lower one.
         seeds: how many seeds a recorded comparison takes.
         evaluate_every: epochs between two evaluations for the learning curves.
     """
@@ -27,6 +28,7 @@ class Budget:
     dataset: str
     encoder: str
     epochs: int
+    learning_rate: float
     seeds: int
     evaluate_every: int
 
@@ -42,9 +44,9 @@ class Budget:
 
 
 BUDGETS = {
-    "quick": Budget("quick", "coastlines", "small", 6, 1, 1),
-    "full": Budget("full", "pets", "resnet18", 12, 3, 2),
-    "record": Budget("record", "coastlines", "small", 24, 5, 24),
+    "quick": Budget("quick", "coastlines", "small", 6, 4e-3, 1, 1),
+    "full": Budget("full", "pets", "resnet18", 12, 5e-4, 3, 2),
+    "record": Budget("record", "coastlines", "small", 24, 4e-3, 5, 24),
 }
 
 

@@ -13,10 +13,11 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write ``state`` to ``path`` in one atomic step.
 
     A reader sees the old file or the new one, never a part: the bytes go to a
-    neighbouring file first, reach the disk, and then take the name.
+    neighbouring file first, reach the disk, and then take the name. One process at a
+    time may save to a path; what a killed one left unfinished, the next overwrites.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f"{path.name}.part")
     try:
         with draft.open("wb") as file:
             torch.save(state, file)

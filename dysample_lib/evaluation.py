@@ -41,7 +41,8 @@ def evaluate(
     metrics = SegmentationMetrics(
         len(data.classes), ignore_index=data.ignore_index, band=band
     )
-    labels = predict(model, data.images, device=device)
+    where = torch.device(device) if device is not None else default_device()
+    labels = predict(model, data.images, device=where)
     for predicted, truth in zip(labels.split(64), data.masks.split(64), strict=True):
-        metrics.update(predicted, truth)
+        metrics.update(predicted.to(where), truth.to(where))
     return {k: v for k, v in metrics.compute().items() if isinstance(v, float)}

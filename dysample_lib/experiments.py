@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 import subprocess
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from . import __version__
 from .budget import Budget, current_budget
 from .budget import device as default_device
 from .checkpoints import read_checkpoint
-from .datasets import load_dataset
+from .datasets import SegmentationSet, load_dataset
 from .evaluation import evaluate
 from .models import SegmentationNet
 from .results import Record
@@ -38,6 +38,33 @@ class Run:
     metrics: dict[str, float]
     history: list[dict[str, float]]
     record: Record
+
+
+class Start(NamedTuple):
+    """What a run starts from, in the order in which ``fit`` takes it."""
+
+    model: SegmentationNet
+    train: SegmentationSet
+    validation: SegmentationSet
+    recipe: Recipe
+
+
+def prepare(
+    upsampler: str,
+    *,
+    dataset: str | None = None,
+    decoder: str = "pointwise",
+    seed: int = 0,
+    epochs: int | None = None,
+    budget: Budget | str | None = None,
+    root: Path | str | None = None,
+) -> Start:
+    """Return what :func:`run` starts from, to change the model before it is trained.
+
+    ``fit(*prepare("naive"))`` trains what ``run("naive")`` trains. The arguments are
+    those of :func:`run`.
+    """
+    return _start(_plan(budget, dataset, epochs), upsampler, decoder, seed, root)
 
 
 def run(
@@ -65,34 +92,14 @@ def run(
         checkpoint: see :func:`dysample_lib.training.fit`.
         progress: see :func:`dysample_lib.training.fit`.
     """
-    plan = budget if isinstance(budget, Budget) else current_budget(budget)
-    plan = replace(
-        plan,
-        dataset=dataset or plan.dataset,
-        epochs=plan.epochs if epochs is None else epochs,
-    )
-    recipe = Recipe(epochs=plan.epochs, seed=seed)
-    options: dict[str, Any] = {}
-    if plan.name != "full" and plan.dataset in CPU_SIZES:
-        options["size"] = CPU_SIZES[plan.dataset]
-    train = load_dataset(plan.dataset, "train", root=root, **options)
-    validation = load_dataset(plan.dataset, "val", root=root, **options)
-    design: dict[str, Any] = {
-        "upsampler": upsampler,
-        "decoder": decoder,
-        "encoder": plan.encoder,
-        "num_classes": len(train.classes),
-        "width": WIDTHS[plan.dataset],
-    }
-    with seeded(seed):
-        model = SegmentationNet(**design, pretrained=plan.encoder != "small")
+    plan = _plan(budget, dataset, epochs)
+    start = _start(plan, upsampler, decoder, seed, root)
+    model = start.model
+    about = {"dataset": plan.dataset, "options": _options(plan)}
     result = fit(
-        model,
-        train,
-        validation,
-        recipe,
+        *start,
         checkpoint=checkpoint,
-        about={"dataset": plan.dataset, "options": options, **design},
+        about=about | _design(plan, upsampler, decoder, len(start.train.classes)),
         evaluate_every=plan.evaluate_every,
         progress=progress,
     )
@@ -142,6 +149,56 @@ def evaluate_checkpoint(
     model.load_state_dict(state["model"])
     data = load_dataset(about["dataset"], "val", root=root, **about["options"])
     return evaluate(model, data, band=band)
+
+
+def _plan(
+    budget: Budget | str | None, dataset: str | None, epochs: int | None
+) -> Budget:
+    plan = budget if isinstance(budget, Budget) else current_budget(budget)
+    return replace(
+        plan,
+        dataset=dataset or plan.dataset,
+        epochs=plan.epochs if epochs is None else epochs,
+    )
+
+
+def _start(
+    plan: Budget, upsampler: str, decoder: str, seed: int, root: Path | str | None
+) -> Start:
+    recipe = Recipe(plan.epochs, seed, learning_rate=plan.learning_rate)
+    train, validation = (
+        _load(plan.dataset, split, root=root, **_options(plan))
+        for split in ("train", "val")
+    )
+    design = _design(plan, upsampler, decoder, len(train.classes))
+    with seeded(seed):
+        model = SegmentationNet(**design, pretrained=plan.encoder != "small")
+    return Start(model, train, validation, recipe)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, split: str, **options: Any) -> SegmentationSet:
+    """Keep both splits between runs: reading the pets takes longer than an epoch."""
+    return load_dataset(name, split, **options)
+
+
+def _options(plan: Budget) -> dict[str, Any]:
+    """What ``load_dataset`` gets beside the name and the split."""
+    reduced = plan.name != "full" and plan.dataset in CPU_SIZES
+    return {"size": CPU_SIZES[plan.dataset]} if reduced else {}
+
+
+def _design(
+    plan: Budget, upsampler: str, decoder: str, num_classes: int
+) -> dict[str, Any]:
+    """The arguments that a :class:`SegmentationNet` is built with, weights apart."""
+    return {
+        "upsampler": upsampler,
+        "decoder": decoder,
+        "encoder": plan.encoder,
+        "num_classes": num_classes,
+        "width": WIDTHS[plan.dataset],
+    }
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -68,12 +68,13 @@ def sweep(
     todo = [job for job in jobs if not recorded(output, **vars(job))]
     report(f"{len(jobs)} runs, {len(jobs) - len(todo)} recorded, {len(todo)} to go")
     threads = max(1, (os.cpu_count() or 1) // workers)
-    with ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         workers,
         mp_context=get_context("spawn"),
         initializer=torch.set_num_threads,
         initargs=(threads,),
-    ) as pool:
+    )
+    try:
         running = {pool.submit(_run, job, folder, root): job for job in todo}
         for done, future in enumerate(as_completed(running), start=1):
             record = future.result()
@@ -84,6 +85,9 @@ def sweep(
                 f"mean IoU {record.mean_iou:.4f}, boundary IoU "
                 f"{record.boundary_iou:.4f}, {record.seconds:.0f} s"
             )
+    finally:
+        # After a failure nobody would record what is still waiting to run.
+        pool.shutdown(cancel_futures=True)
     return len(todo)
 
 

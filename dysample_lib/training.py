@@ -29,7 +29,7 @@ class Recipe:
 
     Attributes:
         epochs: passes over the training split.
-        seed: of the weights, the order of the images and their flips.
+        seed: of the weights, the images' order and their flips; 0 … 2**32 - 1.
         batch_size: images a step.
         learning_rate: the peak of the one-cycle schedule (Smith & Topin, 2019).
         weight_decay: of AdamW (Loshchilov & Hutter, 2019).
@@ -46,6 +46,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "band"):
             check_positive_integer(name, getattr(self, name))
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed has to be in 0 … 2**32 - 1, got {self.seed!r}")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(
                 f"learning_rate has to be a positive number, got {self.learning_rate!r}"
@@ -227,8 +229,10 @@ class _Session:
             self.optimizer.zero_grad(set_to_none=True)
             self.scaler.scale(loss).backward()
             self.scaler.step(self.optimizer)
+            scale = self.scaler.get_scale()
             self.scaler.update()
-            self.schedule.step()
+            if self.scaler.get_scale() >= scale:  # it shrinks after a skipped step
+                self.schedule.step()
             total += value * len(images)
         return total / len(self.images)
 

@@ -5,30 +5,37 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 import torch
-from test_training import same_weights, toy_set
+from training_samples import same_weights, toy_set
 
-from dysample_lib import experiments
+from dysample_lib import LADDER, experiments
 from dysample_lib.__main__ import main
 from dysample_lib.budget import BUDGETS, current_budget
 from dysample_lib.datasets import SegmentationSet
 from dysample_lib.models import SegmentationNet
 from dysample_lib.records import Record, read_records, recorded_runs
 from dysample_lib.sweep import Job, sweep
+from dysample_lib.training import fit
 
 
 @pytest.fixture
-def toy_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in for the data set, so that a run takes a second."""
+def toy_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Stand in for the data set, so that a run takes a second; note what is loaded."""
+    loaded: list[str] = []
 
     def load(name: str, split: str, **_: object) -> SegmentationSet:
+        loaded.append(f"{name} {split}")
         return toy_set(24 if split == "train" else 6, split)
 
     monkeypatch.setattr(experiments, "load_dataset", load)
+    experiments._load.cache_clear()
+    yield loaded
+    experiments._load.cache_clear()
 
 
 @pytest.mark.usefixtures("toy_data")
@@ -45,11 +52,23 @@ def test_a_run_says_all_about_itself() -> None:
     assert len(result.history) == 2
 
 
-@pytest.mark.usefixtures("toy_data")
-def test_runs_of_one_seed_see_the_same_start_and_the_same_images() -> None:
+def test_runs_of_one_seed_see_the_same_start_and_the_same_images(
+    toy_data: list[str],
+) -> None:
     first = experiments.run("bilinear", epochs=1, budget="quick")
     again = experiments.run("bilinear", epochs=1, budget="quick")
     assert same_weights(first.model, again.model)
+    assert toy_data == ["coastlines train", "coastlines val"]  # and not once a run
+
+
+@pytest.mark.usefixtures("toy_data")
+def test_what_was_prepared_trains_to_what_run_gives() -> None:
+    settings = {"seed": 2, "epochs": 1, "budget": "quick"}
+    expected = experiments.run("naive", **settings)  # type: ignore[arg-type]
+    start = experiments.prepare("naive", **settings)  # type: ignore[arg-type]
+    assert not same_weights(start.model, expected.model)
+    assert fit(*start).metrics == expected.metrics
+    assert same_weights(start.model, expected.model)
 
 
 @pytest.mark.usefixtures("toy_data")
@@ -72,9 +91,11 @@ def test_the_full_budget_takes_pets_and_a_pretrained_encoder(
         return SegmentationNet(**design)  # type: ignore[arg-type]
 
     monkeypatch.setattr(experiments, "SegmentationNet", without_download)
+    start = experiments.prepare("dysample_s", budget="full")
+    assert (asked["encoder"], asked["pretrained"]) == ("resnet18", True)
+    assert start.recipe.learning_rate == BUDGETS["full"].learning_rate
     record = experiments.run("dysample_s", epochs=1, budget="full").record
     assert (record.dataset, record.budget) == ("pets", "full")
-    assert (asked["encoder"], asked["pretrained"]) == ("resnet18", True)
 
 
 def jobs(*names: str, epochs: int = 1) -> list[Job]:
@@ -92,10 +113,8 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     class Pool:
         def __init__(self, *_: object, **__: object) -> None: ...
-        def __enter__(self) -> Pool:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
+        def shutdown(self, *, cancel_futures: bool) -> None:
+            assert cancel_futures
 
         def submit(self, function: object, job: Job, *rest: object) -> Future[Record]:
             made.append(job.upsampler)
@@ -124,6 +143,16 @@ def test_a_sweep_makes_only_what_is_missing(
     assert not list((tmp_path / "runs").glob("*.pt"))
 
 
+def test_a_run_that_fails_ends_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYSAMPLE_CAMVID", str(tmp_path / "nowhere"))
+    todo = [Job("camvid", "segformer", "naive", seed, 1, "quick") for seed in range(3)]
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
+        sweep(todo, tmp_path / "toy.jsonl", report=lambda line: None)
+    assert not (tmp_path / "toy.jsonl").exists()
+
+
 def test_the_shell_trains_on_the_real_tiles(tmp_path: Path) -> None:
     command = "train --upsampler bilinear --epochs 1 --seed 3 --budget quick"
     done = subprocess.run(
@@ -149,8 +178,17 @@ def test_the_shell_names_what_is_wrong(
     with pytest.raises(SystemExit):
         main(["train", "--upsampler", "cubic"])
     assert "invalid choice: 'cubic'" in capsys.readouterr().err
-    assert main(["train", "--epochs", "0"]) == 1
-    assert "epochs has to be an integer ≥ 1, got 0" in capsys.readouterr().err
+    output = ["--output", str(tmp_path / "none.jsonl")]
+    wrong = {
+        ("train", "--epochs", "0"): "epochs has to be an integer ≥ 1, got 0",
+        ("train", "--seed", "-1"): "seed has to be in 0 … 2**32 - 1, got -1",
+        ("sweep", "--epochs", "0", *output): "epochs has to be an integer ≥ 1, got 0",
+        ("sweep", "--seeds", "0", *output): "seeds has to be an integer ≥ 1, got 0",
+    }
+    for arguments, message in wrong.items():
+        assert main(arguments) == 1
+        assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,8 +209,6 @@ def test_the_recorded_ladder_is_whole() -> None:
     records = recorded_runs("ladder")
     budget = BUDGETS["record"]
     seen = {(r.upsampler, r.seed) for r in records}
-    from dysample_lib import LADDER
-
     assert seen == {(name, seed) for name in LADDER for seed in range(budget.seeds)}
     assert {(r.dataset, r.decoder, r.epochs, r.budget) for r in records} == {
         (budget.dataset, "pointwise", budget.epochs, budget.name)

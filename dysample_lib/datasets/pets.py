@@ -57,7 +57,7 @@ def _fetch(root: Path, split: str, download: bool) -> None:
         OxfordIIITPet(partial, LISTS[split], "segmentation", download=True)
         (partial / FOLDER).rename(folder)
     except Exception as error:  # whatever stopped it, the way out is the same
-        raise RuntimeError(
+        raise OSError(
             f"Oxford-IIIT Pet (800 MB) could not be downloaded to {root} "
             f"({type(error).__name__}: {error}); check the network and call again, "
             f"{by_hand}"
@@ -103,7 +103,7 @@ def load_pets(
         ``("pet", "background", "border")``; the trimaps' border is a class.
 
     Raises:
-        RuntimeError: the download failed.
+        OSError: the download failed.
         FileNotFoundError: a file is missing.
         ValueError: an empty list, or a file that :func:`~.files.read_pairs` refuses.
     """
