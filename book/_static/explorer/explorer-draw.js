@@ -47,14 +47,14 @@
     const value = (v) => valueColour(v, span);
     const gap = (v) => gapColour(v, span);
     return features.map((_, channel) => {
-      const name = features.length > 1 ? `${CHANNELS[channel]}: ` : "";
+      const name = features.length > 1 ? CHANNELS[channel] : "X′";
       const panels = [
-        ["read", value],
-        ["minus nearest", gap],
-        ["minus bilinear", gap],
+        [`${name}, as it is read`, value],
+        [`${name} − nearest`, gap],
+        [`${name} − bilinear`, gap],
       ];
       return panels.map(([title, colour]) =>
-        numberMap(height * scale, width * scale, name + title, colour)
+        numberMap(height * scale, width * scale, title, colour)
       );
     });
   }
@@ -150,9 +150,9 @@
   }
 
   const share = ({ count, of }) => `${count} of ${of}`;
-  const gaps = ({ mean, max }) => `mean ${number(mean)}, largest ${number(max)}`;
+  const gaps = ({ mean, max }) => `mean ${number(mean)}, max ${number(max)}`;
   const NUMBERS = [
-    ["overlap", "Width that neighbouring ranges share", (f) => `${Math.round(100 * f.overlap)} %`],
+    ["overlap", "Width that neighbours share", (f) => `${Math.round(100 * f.overlap)} %`],
     ["crossed", "Neighbours in the wrong order", (f) => share(f.crossed)],
     ["outside", "Points outside their range", (f) => share(f.outside)],
     ["nearest", "Difference to nearest", (f) => gaps(f.nearest)],
@@ -173,7 +173,8 @@
         values[n].dataset.value = JSON.stringify(found[name]);
       });
     }
-    const attributes = { class: "explorer-numbers", "aria-live": "polite" };
+    // The theme takes any other list with a class for a signature of the reference.
+    const attributes = { class: "explorer-numbers simple", "aria-live": "polite" };
     return { node: element("dl", attributes, ...rows), update };
   }
 

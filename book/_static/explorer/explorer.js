@@ -69,6 +69,7 @@
       const sentence = draw.describe(model, found.selected);
       plot.node.setAttribute("aria-label", `Sampling points over the map. ${sentence}`);
       if (status.textContent !== sentence) status.textContent = sentence;
+      status.dataset.value = JSON.stringify(found.selected);
       controls.set.input.disabled = model.groups === 1;
       controls.set.input.value = model.selected.group;
       const walk = model.walk(model.selected);
@@ -108,9 +109,9 @@
         model.chooseGroup(Number(value));
         update();
       }),
+      factor: slider("Scope factor", factors, change("factor", update)),
       x: slider("Offset x", walks, walkTo("x")),
       y: slider("Offset y", walks, walkTo("y")),
-      factor: slider("Scope factor", factors, change("factor", update)),
       everywhere: checkbox("in every pixel", false, change("everywhere", () => {})),
       scatter: button("Scatter", () => {
         model.scatter();
@@ -163,8 +164,11 @@
     }
 
     const nodes = Object.values(controls).map(({ node }) => node);
-    const panel = element("div", { class: "widget-controls" }, ...nodes);
-    body.append(element("div", {}, map, panel), element("div", {}, rows, numbers.node, status));
+    body.append(
+      map,
+      element("div", { class: "explorer-results" }, rows, numbers.node, status),
+      element("div", { class: "widget-controls" }, ...nodes)
+    );
     redraw();
   }
 

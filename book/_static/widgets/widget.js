@@ -33,10 +33,11 @@
   /* A slider with its value beside the label; `text` writes the value out. */
   function slider(label, { min, max, step, value, text }, onInput) {
     const input = element("input", { type: "range", min, max, step, value });
-    const output = element("output");
+    // Not <output>, which is read out at every change: the slider itself says its value.
+    const shown = element("span", { class: "widget-value", "aria-hidden": "true" });
     const show = () => {
-      output.textContent = text(Number(input.value));
-      input.setAttribute("aria-valuetext", output.textContent);
+      shown.textContent = text(Number(input.value));
+      input.setAttribute("aria-valuetext", shown.textContent);
     };
     const set = (to) => {
       input.value = to;
@@ -47,7 +48,7 @@
       onInput(Number(input.value));
     });
     show();
-    const name = element("span", {}, label, " ", output);
+    const name = element("span", {}, label, " ", shown);
     return { node: element("label", { class: "widget-control" }, name, input), input, set };
   }
 
