@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 from .._checks import check_map, check_positive_integer
 
 
-class GuidedUpsampler(nn.Module):
+class GuidedUpsampler(nn.Module, ABC):
     """An upsampler that reads a high-resolution feature beside the map it upsamples.
 
     Subclasses write :meth:`upsample`; the maps it gets fit together.
@@ -45,9 +47,9 @@ class GuidedUpsampler(nn.Module):
         assert guide is not None
         return self.upsample(x, guide).to(x.dtype)
 
+    @abstractmethod
     def upsample(self, x: Tensor, guide: Tensor) -> Tensor:
         """The operator itself, for maps that have been checked."""
-        raise NotImplementedError
 
     def check_maps(self, x: object, guide: object) -> None:
         """Raise unless ``guide`` is a map s times as large as ``x``."""

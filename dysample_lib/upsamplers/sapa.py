@@ -28,9 +28,9 @@ class SAPA(GuidedUpsampler):
     .. math::  W = \text{softmax}(\text{query}(\text{LN}(G))^\top
         \text{key}(\text{LN}(X))), \quad X' = \text{reassemble}(X, W).
 
-    Outside the map keys and features are zeros. The initialisation is the authors':
-    truncated normal with a standard deviation of 0.02, biases zero, so that all
-    kernels start nearly as means.
+    Outside the map keys and features are zeros. The initialisation is the authors': a
+    standard deviation of 0.02 (they truncate at 100 times that), biases zero, so that
+    all kernels start nearly as means.
 
     Left out: SAPA-I (no embedding) and SAPA-G, whose query is a gated sum of both
     features' embeddings.
@@ -78,7 +78,7 @@ class SAPA(GuidedUpsampler):
         self.norm_guide.reset_parameters()
         self.norm.reset_parameters()
         for layer in (self.query, self.key):
-            nn.init.trunc_normal_(layer.weight, std=0.02)
+            nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
 
     def kernels(self, x: Tensor, guide: Tensor) -> Tensor:

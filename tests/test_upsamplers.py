@@ -1,0 +1,198 @@
+"""What every upsampler of the registry has to do: a new line there is tested here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from upsampler_samples import BY_KERNELS, GUIDED, NAMES, channels_for, inputs
+
+from dysample_lib import LADDER, build_upsampler
+from dysample_lib.upsamplers import RIVALS, UPSAMPLERS, GuidedUpsampler
+
+Scatter = Callable[..., Any]
+
+KEEPS_CONSTANTS = (*LADDER, *BY_KERNELS)
+
+
+def test_the_registry_is_the_ladder_and_the_rivals() -> None:
+    assert (*LADDER, *RIVALS) == NAMES
+    assert len({entry.label for entry in UPSAMPLERS.values()}) == len(NAMES)
+    assert set(GUIDED) < set(BY_KERNELS) < set(RIVALS)
+    for name in NAMES:
+        guided = isinstance(build_upsampler(name, 16), GuidedUpsampler)
+        assert guided == UPSAMPLERS[name].guided
+
+
+@pytest.mark.parametrize("batch", [0, 1, 2])
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes(name: str, scale: int, batch: int) -> None:
+    channels = channels_for(scale)
+    module = build_upsampler(name, channels, scale)
+    for height, width in ((5, 7), (1, 1), (4, 9)):
+        x = torch.randn(batch, channels, height, width, requires_grad=True)
+        y = module(*inputs(name, x, scale))
+        assert y.shape == (batch, channels, scale * height, scale * width)
+        assert y.dtype == x.dtype
+        y.sum().backward()
+        assert x.grad is not None
+        assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(GUIDED)))
+def test_output_size(name: str) -> None:
+    module = build_upsampler(name, 16)
+    x = torch.randn(1, 16, 5, 4)
+    cut = module(x, output_size=(9, 8))
+    assert torch.equal(cut, module(x)[:, :, :9])
+    with pytest.raises(ValueError, match=r"output_size has to be .* got \(12, 8\)"):
+        module(x, output_size=(12, 8))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_of_a_batch_do_not_mix(scatter: Scatter, name: str) -> None:
+    module = scatter(build_upsampler(name, 16).double(), std=0.3)
+    maps = inputs(name, torch.randn(3, 16, 5, 6, dtype=torch.float64))
+    alone = torch.cat([module(*(m[b : b + 1] for m in maps)) for b in range(3)])
+    torch.testing.assert_close(module(*maps), alone)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_gradients(scatter: Scatter, name: str) -> None:
+    module = scatter(build_upsampler(name, 4).double(), std=0.3)
+    maps = inputs(name, torch.randn(2, 4, 3, 2, dtype=torch.float64))
+    arguments = [*maps, *module.parameters()]
+
+    def call(*arguments: Tensor) -> Tensor:
+        names = [name for name, _ in module.named_parameters()]
+        parameters = dict(zip(names, arguments[len(maps) :], strict=True))
+        return torch.func.functional_call(module, parameters, arguments[: len(maps)])
+
+    for m in maps:
+        m.requires_grad_()
+    assert torch.autograd.gradcheck(call, arguments, fast_mode=True)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("name", BY_KERNELS)
+def test_kernels_sum_to_one(scatter: Scatter, name: str, scale: int) -> None:
+    module = scatter(build_upsampler(name, 8, scale), std=0.3)
+    kernels = module.kernels(*inputs(name, torch.randn(2, 8, 3, 5), scale))
+    assert kernels.shape == (2, 25, 3 * scale, 5 * scale)
+    assert kernels.min() >= 0
+    assert kernels.std() > 0.01
+    torch.testing.assert_close(kernels.sum(1), torch.ones(2, 3 * scale, 5 * scale))
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("name", KEEPS_CONSTANTS)
+def test_a_constant_map_stays_constant(scatter: Scatter, name: str, scale: int) -> None:
+    """Where no kernel reaches the zeros outside; a gate lets a constant guide pass."""
+    channels = channels_for(scale)
+    module = scatter(build_upsampler(name, channels, scale), std=0.1)
+    x = torch.linspace(-2, 2, channels).view(1, -1, 1, 1).expand(1, -1, 6, 7)
+    maps = inputs(name, x, scale)
+    if getattr(module, "gated", False):
+        maps[1] = x[..., :1, :1].expand_as(maps[1])
+    y = module(*maps)
+    if name in BY_KERNELS:
+        border = 2 * scale
+        y = y[..., border:-border, border:-border]
+    assert y.numel() > 0
+    torch.testing.assert_close(y, x[..., :1, :1].expand_as(y))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_memory_formats(scatter: Scatter, name: str) -> None:
+    module = scatter(build_upsampler(name, 16), std=0.1)
+    maps = inputs(name, torch.randn(2, 16, 5, 6))
+    y = module(*maps)
+    for m in (
+        [m.contiguous(memory_format=torch.channels_last) for m in maps],
+        [m.mT.contiguous().mT for m in maps],
+    ):
+        torch.testing.assert_close(module(*m), y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision(name: str, dtype: torch.dtype) -> None:
+    module = build_upsampler(name, 16).to(dtype)
+    maps = [m.to(dtype) for m in inputs(name, torch.randn(2, 16, 5, 6))]
+    y = module(*maps)
+    assert y.dtype == dtype
+    exact = module.double()(*(m.double() for m in maps))
+    error = (y.double() - exact).abs().max() / exact.abs().max()
+    assert error <= 4 * torch.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_autocast(name: str) -> None:
+    module = build_upsampler(name, 16)
+    maps = inputs(name, torch.randn(2, 16, 5, 6, requires_grad=True))
+    y = module(*maps)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = module(*maps)
+        assert mixed.dtype == torch.float32
+        halves = module(*(m.bfloat16() for m in maps))
+        assert halves.dtype == torch.bfloat16
+    mixed.sum().backward()
+    scale = y.abs().max().item()
+    torch.testing.assert_close(mixed, y, rtol=0, atol=0.02 * scale)
+    torch.testing.assert_close(halves.float(), y, rtol=0, atol=0.02 * scale)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RIVALS)
+def test_compile(scatter: Scatter, name: str) -> None:
+    """One graph, forward and backward, for all heights and widths."""
+    torch._dynamo.reset()
+    module = scatter(build_upsampler(name, 8), std=0.1)
+    compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
+    for height, width in ((8, 10), (5, 9)):
+        maps = inputs(name, torch.randn(2, 8, height, width))
+        results = []
+        for net in (compiled, module):
+            x = maps[0].clone().requires_grad_()
+            y = net(x, *maps[1:])
+            results.append((y, *torch.autograd.grad(y.square().sum(), x)))
+        for mine, theirs in zip(*results, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_maps_are_named(name: str) -> None:
+    module = build_upsampler(name, 16)
+    maps = inputs(name, torch.randn(1, 16, 3, 4))
+    for x, error, message in (
+        (torch.randn(1, 8, 3, 4), ValueError, "x has to have 16 channels, got 8"),
+        (torch.randn(16, 3, 4), ValueError, "x has to have 4 dimensions"),
+        (torch.randn(1, 16, 0, 4), ValueError, "x has to have height and width ≥ 1"),
+        (torch.ones(1, 16, 3, 4).long(), TypeError, "x has to be floating point"),
+    ):
+        with pytest.raises(error, match=message):
+            module(x, *maps[1:])
+    for options in ((0, 2), (16, 0)):
+        with pytest.raises(ValueError, match=r"(in_channels|scale) has to be .* got 0"):
+            build_upsampler(name, *options)
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_bad_guides_are_named(name: str) -> None:
+    module = build_upsampler(name, 16)
+    x = torch.randn(1, 16, 3, 4)
+    wanted = r"\(1, 16, 6, 8\)"
+    missing = rf"guide is missing: .* \(1, 16, 3, 4\) by .* feature of {wanted}"
+    with pytest.raises(TypeError, match=missing):
+        module(x)
+    with pytest.raises(TypeError, match="guide has to be a tensor, got tuple"):
+        module(x, (6, 8))
+    for shape in ((1, 16, 3, 4), (1, 16, 6, 9), (1, 8, 6, 8), (2, 16, 6, 8)):
+        got = str(shape).replace("(", r"\(").replace(")", r"\)")
+        with pytest.raises(ValueError, match=rf"guide has to be .* {wanted}.*{got}"):
+            module(x, torch.randn(shape))

@@ -1,0 +1,27 @@
+"""All upsamplers of the registry, and maps for them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dysample_lib import build_upsampler
+from dysample_lib.upsamplers import UPSAMPLERS
+
+NAMES = tuple(UPSAMPLERS)
+GUIDED = tuple(name for name in NAMES if UPSAMPLERS[name].guided)
+BY_KERNELS = tuple(n for n in NAMES if hasattr(build_upsampler(n, 16), "kernels"))
+
+
+def channels_for(scale: int) -> int:
+    """A width that suits every upsampler: whole groups, whole pixel shuffles."""
+    return 8 * scale**2
+
+
+def inputs(name: str, x: Tensor, scale: int = 2) -> list[Tensor]:
+    """The map, and a random guide where there has to be one."""
+    batch, channels, height, width = x.shape
+    if name not in GUIDED:
+        return [x]
+    guide = torch.randn(batch, channels, scale * height, scale * width).to(x)
+    return [x, guide]
