@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
 
-from dysample_lib import LADDER
 from dysample_lib.encoders import SmallEncoder
 from dysample_lib.experiments import count_parameters
 from dysample_lib.models import DECODERS, SegmentationNet, upsampler_inputs
 from dysample_lib.training import seeded
+from dysample_lib.upsamplers import RIVALS, UPSAMPLERS
 
 
 def build(seed: int = 0, **options: object) -> SegmentationNet:
@@ -28,7 +28,7 @@ def test_logits_have_the_size_of_the_images(
     assert net(torch.rand(2, 3, *size)).shape == (2, 3, *size)
 
 
-@pytest.mark.parametrize("upsampler", LADDER)
+@pytest.mark.parametrize("upsampler", UPSAMPLERS)
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_every_upsampler_trains_in_every_decoder(upsampler: str, decoder: str) -> None:
     net = build(upsampler=upsampler, decoder=decoder)
@@ -41,11 +41,15 @@ def test_every_upsampler_trains_in_every_decoder(upsampler: str, decoder: str) -
     assert without == []
 
 
+@pytest.mark.parametrize("upsampler", ["dysample_s_plus", *RIVALS])
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_networks_of_one_seed_differ_in_their_upsamplers_only(decoder: str) -> None:
+def test_networks_of_one_seed_differ_in_their_upsamplers_only(
+    decoder: str, upsampler: str
+) -> None:
     plain = build(1, upsampler="bilinear", decoder=decoder).state_dict()
-    learned = build(1, upsampler="dysample_s_plus", decoder=decoder).state_dict()
-    shared = {key for key in learned if ".upsamplers." not in key}
+    learned = build(1, upsampler=upsampler, decoder=decoder).state_dict()
+    added = (".upsamplers.", ".guides.")
+    shared = {key for key in learned if not any(part in key for part in added)}
     assert shared == set(plain)
     assert all(torch.equal(plain[key], learned[key]) for key in shared)
     other = build(2, upsampler="bilinear", decoder=decoder).state_dict()
@@ -59,6 +63,31 @@ def test_networks_of_one_seed_differ_in_their_upsamplers_only(decoder: str) -> N
 )
 def test_number_of_upsamplers(decoder: str, upsamplers: int) -> None:
     assert len(build(decoder=decoder).decoder.upsamplers) == upsamplers
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_guides_are_the_encoders_maps_of_each_steps_size(decoder: str) -> None:
+    net = build(upsampler="fade_ungated", decoder=decoder).eval()
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for upsample in net.decoder.upsamplers:
+        upsample.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    images = torch.rand(2, 3, 32, 48)
+    net(images)
+    levels = net.encoder((images - net.mean) / net.std)
+    part = {"pointwise": "guides", "segformer": "project", "fpn": "lateral"}[decoder]
+    layers = getattr(net.decoder, part)
+    if decoder == "pointwise":
+        layers = layers[::-1]
+    guides = [layer(x) for layer, x in zip(layers, levels, strict=False)]
+    order = [0, 1, 0, 2, 1, 0] if decoder == "segformer" else [2, 1, 0]
+    for (x, guide), level in zip(seen, order, strict=True):
+        torch.testing.assert_close(guide, guides[level])
+        assert guide.shape[2:] == (2 * x.shape[2], 2 * x.shape[3])
+
+
+def test_only_guided_upsamplers_have_guides() -> None:
+    assert len(build(upsampler="sapa").decoder.guides) == 3
+    assert len(build(upsampler="carafe").decoder.guides) == 0
 
 
 def test_nothing_spatial_follows_the_encoder_in_the_pointwise_decoder() -> None:
@@ -121,7 +150,7 @@ def test_upsampler_inputs_are_what_the_upsamplers_read() -> None:
     assert not upsample._forward_pre_hooks
 
 
-@pytest.mark.parametrize("upsampler", LADDER)
+@pytest.mark.parametrize("upsampler", UPSAMPLERS)
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_a_network_on_a_gpu_mixes_in_no_tensor_from_elsewhere(
     upsampler: str, decoder: str
