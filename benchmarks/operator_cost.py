@@ -19,9 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -31,6 +28,8 @@ from torch import Tensor, nn
 
 from benchmarks.published import Published
 from dysample_lib import DySample, __version__, sampling_grid
+from dysample_lib.cost import in_turns
+from dysample_lib.cost.timing import LEAST_REPEATS
 
 SIZES = ((1, 256, 120, 120), (1, 64, 256, 256), (4, 64, 32, 32), (16, 32, 24, 24))
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -82,20 +81,6 @@ def call(module: nn.Module, inputs: list[Tensor], backward: bool, turn: int) -> 
     outputs = y if isinstance(y, tuple) else (y,)
     gradients = [torch.ones_like(output) for output in outputs]
     torch.autograd.grad(outputs, (x, *module.parameters()), gradients)
-
-
-def in_turns(calls: dict[str, Callable[[int], None]], repeats: int) -> dict[str, float]:
-    """Median milliseconds of each, after one turn that does not count."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    names = list(calls)
-    for turn in range(repeats + 1):
-        # Nobody always runs after the same neighbour.
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            start = time.perf_counter()
-            calls[name](turn)
-            if turn:
-                times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def measure(
@@ -168,12 +153,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=9, help="at least 7")
+    parser.add_argument("--repeats", type=int, default=9, help="turns that count")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["DySample"])
     arguments = parser.parse_args()
-    if arguments.repeats < 7:
-        parser.error(f"--repeats has to be at least 7, got {arguments.repeats}")
+    if arguments.repeats < LEAST_REPEATS:
+        parser.error(
+            f"--repeats has to be at least {LEAST_REPEATS}, got {arguments.repeats}"
+        )
     torch.set_num_threads(arguments.threads)
     rows = [
         row

@@ -1,4 +1,4 @@
-"""The book's jobs from a shell: ``python -m dysample_lib train|sweep|evaluate``."""
+"""The book's jobs from a shell: ``python -m dysample_lib train``, and so on."""
 
 from __future__ import annotations
 
@@ -46,6 +46,26 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--root", type=Path, help="the data set's folder")
     evaluate.add_argument("--band", type=int, default=2, help="in pixels")
     evaluate.set_defaults(job=_evaluate)
+
+    cost = commands.add_parser(
+        "cost", help="measure what upsamplers cost on this machine"
+    )
+    cost.add_argument(
+        "--upsamplers", nargs="+", choices=UPSAMPLERS, default=list(UPSAMPLERS)
+    )
+    cost.add_argument("--channels", type=int, default=256)
+    cost.add_argument(
+        "--size", type=int, nargs=2, metavar=("H", "W"), default=(120, 120)
+    )
+    cost.add_argument("--scale", type=int, default=2)
+    cost.add_argument("--repeats", type=int, default=9, help="turns that count")
+    cost.add_argument("--threads", type=int, help="torch's own number by default")
+    cost.add_argument("--device", choices=("cpu", "cuda"), help="the GPU if any")
+    cost.add_argument(
+        "--format", choices=("table", "markdown", "json"), default="table"
+    )
+    cost.add_argument("--output", type=Path, help="write to this file, print nothing")
+    cost.set_defaults(job=_cost)
 
     for command in (train, sweep):
         command.add_argument("--dataset", choices=("coastlines", "pets", "camvid"))
@@ -102,6 +122,28 @@ def _evaluate(options: argparse.Namespace) -> None:
         options.checkpoint, root=options.root, band=options.band
     )
     print(json.dumps(metrics))
+
+
+def _cost(options: argparse.Namespace) -> None:
+    from .cost import compare, cost_json, cost_markdown, cost_text
+
+    write = {"table": cost_text, "markdown": cost_markdown, "json": cost_json}
+    if options.output is not None:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+    costs = compare(
+        options.upsamplers,
+        options.channels,
+        *options.size,
+        scale=options.scale,
+        repeats=options.repeats,
+        threads=options.threads,
+        device=options.device,
+    )
+    text = write[options.format](costs)
+    if options.output is None:
+        print(text)
+    else:
+        options.output.write_text(f"{text}\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from .checkpoints import read_checkpoint
 from .datasets import SegmentationSet, load_dataset
 from .evaluation import evaluate
 from .models import SegmentationNet
+from .parameters import count_parameters
 from .results import Record
 from .training import Recipe, fit, seeded
 
@@ -112,8 +113,8 @@ def run(
         mean_iou=result.metrics["mean_iou"],
         boundary_iou=result.metrics["boundary_iou"],
         trimap_iou=result.metrics["trimap_iou"],
-        parameters=count_parameters(model),
-        upsampler_parameters=count_parameters(model.decoder.upsamplers),
+        parameters=count_parameters(model).total,
+        upsampler_parameters=count_parameters(model.decoder.upsamplers).total,
         seconds=round(result.seconds, 2),
         torch=torch.__version__,
         device=default_device().type,
@@ -199,11 +200,6 @@ def _design(
         "num_classes": num_classes,
         "width": WIDTHS[plan.dataset],
     }
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Return the number of learned values in ``module``."""
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _device_name() -> str:

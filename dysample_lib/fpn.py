@@ -13,7 +13,6 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 from .upsamplers import DySample
 
 Model = TypeVar("Model", bound=nn.Module)
-"""The model's own class, which it keeps."""
 
 
 class DySampleFPN(FeaturePyramidNetwork):
@@ -53,7 +52,7 @@ class DySampleFPN(FeaturePyramidNetwork):
     256 · 2·g·s² = 8,192 weights (and 32 biases), so that four levels, three upsamplers,
     add 24,576 weights and 96 biases. The published +24.6K is this; the published +32.7K
     is 4 · 8,192 = 32,768, four upsamplers. Dynamic scope doubles the weights: +49.2K,
-    +65.5K. See :func:`count_parameters`.
+    +65.5K. See :func:`~dysample_lib.parameters.count_parameters`.
 
     >>> import torch
     >>> fpn = DySampleFPN([8, 16], 32)
@@ -157,8 +156,9 @@ def with_dysample_fpn(detector: Model, **dysample_options: Any) -> Model:
 
     >>> from torchvision.models.detection import retinanet_resnet50_fpn
     >>> detector = retinanet_resnet50_fpn(weights=None, weights_backbone=None)
-    >>> count_parameters(with_dysample_fpn(detector))
-    (16384, 64)
+    >>> from dysample_lib.parameters import count_parameters
+    >>> count_parameters(with_dysample_fpn(detector), of=DySample)
+    Parameters(weights=16384, biases=64)
     """
     if not isinstance(detector, nn.Module):
         raise TypeError(
@@ -184,23 +184,6 @@ def with_dysample_fpn(detector: Model, **dysample_options: Any) -> Model:
         path, _, child = name.rpartition(".")
         setattr(detector.get_submodule(path), child, new[fpn])
     return detector
-
-
-def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Count the weights and the biases of all DySample modules in ``model``.
-
-    >>> count_parameters(DySampleFPN([256, 512, 1024, 2048], 256))
-    (24576, 96)
-    """
-    weights = biases = 0
-    for module in model.modules():
-        if isinstance(module, DySample):
-            for name, parameter in module.named_parameters():
-                if name.endswith("bias"):
-                    biases += parameter.numel()
-                else:
-                    weights += parameter.numel()
-    return weights, biases
 
 
 def _is_torchvisions(module: nn.Module) -> TypeGuard[FeaturePyramidNetwork]:

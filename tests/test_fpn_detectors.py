@@ -12,7 +12,8 @@ from torchvision.models import detection
 from torchvision.ops import FeaturePyramidNetwork
 
 from dysample_lib import DySample
-from dysample_lib.fpn import DySampleFPN, count_parameters, with_dysample_fpn
+from dysample_lib.fpn import DySampleFPN, with_dysample_fpn
+from dysample_lib.parameters import count_parameters
 
 # What the builder is, how many upsamplers its pyramid has, and how to keep a run small.
 FEW = {"rpn_post_nms_top_n_test": 8, "box_detections_per_img": 4}
@@ -49,7 +50,8 @@ def test_in_torchvisions_detectors(name: str) -> None:
     new = after.keys() - before.keys()
     assert len(new) == 2 * upsamplers
     assert all(key.startswith("backbone.fpn.upsamplers.") for key in new)
-    assert count_parameters(detector) == (8192 * upsamplers, 32 * upsamplers)
+    added = count_parameters(detector, of=DySample)
+    assert added == (8192 * upsamplers, 32 * upsamplers)
     now = {n: p.requires_grad for n, p in detector.named_parameters()}
     assert now == trainable | dict.fromkeys(new, True)
     assert [key for key in now if key in trainable] == list(trainable)

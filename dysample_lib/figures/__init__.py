@@ -5,9 +5,11 @@ the cell ends, and nothing else is printed. Needs matplotlib.
 """
 
 from .coasts import boundary_band_panels, boundary_closeups, boundary_panels
+from .cost import cost_bubbles
 from .curves import forest_plot, ladder_plot, learning_curves
 from .diagram import testbed_diagram
 from .fields import offset_fields, scope_map
+from .growth import growth_plot
 from .points import sampling_points
 from .pyramid import pyramid_diagram
 from .ranges import offset_histogram, range_overlap, walking_ranges
@@ -23,8 +25,10 @@ __all__ = [
     "boundary_closeups",
     "boundary_panels",
     "cells",
+    "cost_bubbles",
     "edge_slope",
     "forest_plot",
+    "growth_plot",
     "kink",
     "label",
     "ladder_plot",

@@ -97,7 +97,7 @@ def _name_ends(ax: Axes, ends: list[tuple[float, float, str]]) -> None:
         )
 
 
-def _numbers(name: str, value: Any) -> tuple[float, float, float]:
+def numbers(name: str, value: Any) -> tuple[float, float, float]:
     """Mean, low and high of an estimate; a plain number has no interval."""
     if isinstance(value, Real):
         return float(value), math.nan, math.nan
@@ -122,7 +122,7 @@ def _rows(
     ax: Axes, estimates: Mapping[str, Any], form: str
 ) -> list[tuple[float, float, float]]:
     """One row per estimate, first on top: dot, interval, and the number in words."""
-    rows = [_numbers(name, value) for name, value in estimates.items()]
+    rows = [numbers(name, value) for name, value in estimates.items()]
     for y, (name, (mean, low, high)) in enumerate(zip(estimates, rows, strict=True)):
         ink = colour(name)
         known = not math.isnan(low)

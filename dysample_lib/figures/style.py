@@ -30,6 +30,8 @@ COLOURS: dict[str, str] = {
     "dysample_s_plus": "#3377ee",
     "carafe": "#dd00ee",
     "fade": "#770000",
+    "fade_ungated": "#995555",
+    "fade_lite": "#0099bb",
     "sapa": "#ff1177",
     "deconv": "#005522",
     "pixel_shuffle": "#0000ff",
@@ -40,14 +42,6 @@ The fixed rules are grey. Any two differ by at least 12 in CIELAB as seen with f
 colour vision, deuteranopia or protanopia, and each has a contrast of at least 3 to
 white.
 """
-
-RIVAL_LABELS = {
-    "carafe": "CARAFE",
-    "fade": "FADE",
-    "sapa": "SAPA",
-    "deconv": "deconvolution",
-    "pixel_shuffle": "pixel shuffle",
-}
 
 INK = "#222222"
 MUTED = "#6b6b6b"
@@ -141,9 +135,7 @@ def label(name: str) -> str:
     >>> label("grouping"), label("carafe"), label("truth")
     ('+ grouping (DySample)', 'CARAFE', 'truth')
     """
-    if name in UPSAMPLERS:
-        return UPSAMPLERS[name].label
-    return RIVAL_LABELS.get(name, name)
+    return UPSAMPLERS[name].label if name in UPSAMPLERS else name
 
 
 def colour(name: str) -> str:

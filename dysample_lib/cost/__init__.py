@@ -1,0 +1,36 @@
+"""What an upsampler costs: parameters, operations, memory and time.
+
+Everything is measured on the reader's own machine but the operations of sampling and
+reassembly, which torch has no counter for and the modules have formulas for.
+"""
+
+from .measuring import compare, cost, measure
+from .power_law import AXES, Growth, growth
+from .report import (
+    conditions,
+    cost_json,
+    cost_markdown,
+    cost_table,
+    cost_text,
+    read_costs,
+)
+from .setting import Cost, Setting
+from .timing import in_turns
+
+__all__ = [
+    "AXES",
+    "Cost",
+    "Growth",
+    "Setting",
+    "compare",
+    "conditions",
+    "cost",
+    "cost_json",
+    "cost_markdown",
+    "cost_table",
+    "cost_text",
+    "growth",
+    "in_turns",
+    "measure",
+    "read_costs",
+]

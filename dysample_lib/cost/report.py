@@ -1,0 +1,134 @@
+"""Costs as a table, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..upsamplers import UPSAMPLERS
+from .setting import Cost, Setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIB = 2.0**20
+
+
+class Column(NamedTuple):
+    """One number of a :class:`Cost` as tables show it."""
+
+    title: str
+    unit: float
+    form: str
+
+    def text(self, value: float) -> str:
+        """The value in the column's unit."""
+        return format(value / self.unit, self.form)
+
+
+COLUMNS: dict[str, Column] = {
+    "weights": Column("weights", 1, ",.0f"),
+    "biases": Column("biases", 1, ",.0f"),
+    "flops": Column("GFLOPs", 1e9, ".3f"),
+    "saved_bytes": Column("saved [MiB]", MIB, ".1f"),
+    "peak_inference_bytes": Column("peak, inference [MiB]", MIB, ".1f"),
+    "peak_training_bytes": Column("peak, training [MiB]", MIB, ".1f"),
+    "forward_ms": Column("forward [ms]", 1, ".2f"),
+    "training_ms": Column("forward + backward [ms]", 1, ".2f"),
+}
+"""What tables show, and in which unit."""
+
+SIZES = tuple(field.name for field in fields(Setting))[1:]
+MACHINE = ("device", "device_name", "threads", "torch", "repeats")
+
+
+def conditions(costs: Sequence[Cost]) -> str:
+    """What all of ``costs`` were measured under, to stand beside their numbers.
+
+    Raises:
+        ValueError: if there are none, or if they are not of one machine.
+    """
+    if not costs:
+        raise ValueError("costs has to hold at least one, got none")
+    for name in MACHINE:
+        values = sorted({getattr(cost, name) for cost in costs})
+        if len(values) > 1:
+            raise ValueError(f"costs have to agree in {name}, got {values}")
+    one = costs[0]
+    sizes = {(cost.shapes()[0], cost.output) for cost in costs}
+    maps = (one.shapes()[0], one.output)
+    shapes = [" × ".join(map(str, shape[1:])) for shape in maps]
+    many = "" if one.threads == 1 else "s"
+    parts = [
+        " → ".join(shapes) if len(sizes) == 1 else "",
+        f"batch {one.batch}" if len(sizes) == 1 and one.batch > 1 else "",
+        one.device_name,
+        f"{one.threads} thread{many}" if one.device == "cpu" else "",
+        f"torch {one.torch}",
+        f"medians of {one.repeats}",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _rows(costs: Sequence[Cost]) -> list[dict[str, str]]:
+    """A row each, with the sizes in which they differ first."""
+    conditions(costs)  # raises unless they can stand in one table
+    differing = [n for n in SIZES if len({getattr(cost, n) for cost in costs}) > 1]
+    return [
+        {
+            "upsampler": UPSAMPLERS[cost.upsampler].label,
+            **{name: str(getattr(cost, name)) for name in differing},
+            **{c.title: c.text(getattr(cost, name)) for name, c in COLUMNS.items()},
+        }
+        for cost in costs
+    ]
+
+
+def cost_table(costs: Sequence[Cost]) -> pd.DataFrame:
+    """The costs as text, indexed by the upsamplers' labels. Needs pandas.
+
+    Raises:
+        ValueError: if there are none, or if they are not of one machine.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(_rows(costs)).set_index("upsampler")
+
+
+def cost_text(costs: Sequence[Cost]) -> str:
+    """The same in columns of fixed width, under what it was measured on."""
+    rows = _rows(costs)
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = (
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+        for line in lines
+    )
+    return "\n".join([conditions(costs), "", *table])
+
+
+def cost_markdown(costs: Sequence[Cost]) -> str:
+    """The same as Markdown."""
+    rows = _rows(costs)
+    titles = list(rows[0])
+    lines = [
+        f"{conditions(costs)}\n",
+        "| " + " | ".join(titles) + " |",
+        "|---|" + "---:|" * (len(titles) - 1),
+        *("| " + " | ".join(row.values()) + " |" for row in rows),
+    ]
+    return "\n".join(lines)
+
+
+def cost_json(costs: Sequence[Cost]) -> str:
+    """All numbers in their base units, a list of one object for each cost."""
+    return json.dumps([asdict(cost) for cost in costs], ensure_ascii=False, indent=1)
+
+
+def read_costs(path: Path | str) -> list[Cost]:
+    """Read what :func:`cost_json` wrote."""
+    rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    return [Cost(**row) for row in rows]

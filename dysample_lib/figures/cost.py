@@ -1,0 +1,198 @@
+"""What upsamplers cost and what they buy: accuracy against latency."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import Bbox
+
+from .._checks import check_choice
+from ..cost import Cost, conditions
+from ..cost.report import COLUMNS
+from .curves import METRIC_NAMES, numbers
+from .style import MUTED, WIDTH, colour, label, styled
+
+LARGEST = 1500.0
+"""Area of the largest bubble, in square points."""
+
+
+class Bubble(NamedTuple):
+    """Where one upsampler is: milliseconds, percent, and radius in points."""
+
+    name: str
+    x: float
+    y: float
+    interval: tuple[float, float]
+    radius: float
+
+
+@styled
+def cost_bubbles(
+    costs: Sequence[Cost],
+    scores: Mapping[str, Any],
+    *,
+    latency: str = "forward_ms",
+    metric: str = "boundary_iou",
+    title: str = "",
+) -> Figure:
+    """Accuracy against latency; the area of a bubble is the number of operations.
+
+    Under the plot stands what the costs were measured on.
+
+    Args:
+        costs: of one setting and machine, each upsampler's once.
+        scores: upsampler → number in [0, 1], or an object with ``mean``, ``low`` and
+            ``high``; one for each of ``costs``.
+        latency: ``"forward_ms"`` or ``"training_ms"``.
+        metric: what the scores are, for the axis.
+        title: over the plot.
+
+    Raises:
+        ValueError: if the costs cannot be compared, or a score is missing.
+    """
+    check_choice("latency", latency, ("forward_ms", "training_ms"))
+    about = conditions(costs)
+    sizes = {(cost.shapes()[0], cost.output) for cost in costs}
+    if len(sizes) > 1:
+        raise ValueError(f"costs has to be of maps of one size, got {sorted(sizes)}")
+    missing = [cost.upsampler for cost in costs if cost.upsampler not in scores]
+    if missing:
+        raise ValueError(f"scores has to have {', '.join(missing)}, got {[*scores]}")
+    most = max(cost.flops for cost in costs)
+    if most == 0:
+        raise ValueError("costs has to hold at least one with operations, got none")
+    fig, ax = plt.subplots(figsize=(WIDTH, 5.2), layout="constrained")
+    bubbles = []
+    for cost in costs:
+        name, x = cost.upsampler, getattr(cost, latency)
+        mean, low, high = (100 * n for n in numbers(name, scores[name]))
+        area, ink = LARGEST * cost.flops / most, colour(name)
+        ax.scatter(
+            [x], [mean], area, color=ink, alpha=0.3, linewidths=0, gid=f"{name} flops"
+        )
+        ends = [mean, mean] if math.isnan(low) else [low, high]
+        ax.plot([x, x], ends, color=ink, gid=f"{name} interval")
+        ax.plot([x], [mean], "o", markersize=5, color=ink, gid=name)
+        bubbles.append(Bubble(name, x, mean, (ends[0], ends[1]), _radius(area)))
+    ax.set_ylabel(f"{METRIC_NAMES.get(metric, metric)} (%)")
+    ax.set_xlabel(COLUMNS[latency].title)
+    ax.set_title(title)
+    ax.margins(0.12)
+    ax.grid()
+    logarithmic(ax, "x", [bubble.x for bubble in bubbles])
+    _area_legend(fig, most)
+    note(fig, about)
+    _name_bubbles(fig, ax, bubbles)
+    return fig
+
+
+def note(fig: Figure, about: str) -> None:
+    """Write under the plot what its numbers were measured on."""
+    lines = textwrap.wrap(about, round(12.8 * fig.get_figwidth()))
+    fig.supxlabel("\n".join(lines), fontsize=9.5, color=MUTED)
+
+
+def logarithmic(ax: Axes, axis: str, values: Sequence[float]) -> None:
+    """A logarithmic axis with plain numbers, closer ones where it is short."""
+    decades = math.log10(max(values) / min(values))
+    subs = (1, 2, 3, 5, 7) if decades < 1 else (1, 2, 5) if decades < 2 else (1,)
+    getattr(ax, f"set_{axis}scale")("log")
+    scale = getattr(ax, f"{axis}axis")
+    scale.set_major_locator(LogLocator(subs=subs))
+    scale.set_minor_locator(NullLocator())
+    scale.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+
+
+def _radius(area: float) -> float:
+    return math.sqrt(area / math.pi)
+
+
+def _area_legend(fig: Figure, most: int) -> None:
+    """Circles of round numbers of operations, above the plot."""
+    largest = most / 1e9
+    step = 10 ** math.floor(math.log10(largest))
+    top = max(n * step for n in (1, 2, 5) if n * step <= largest)
+    handles = [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker="o",
+            markersize=2 * _radius(LARGEST * value / largest),
+            markerfacecolor="none",
+            markeredgecolor=MUTED,
+            label=f"{value:g} GFLOPs",
+        )
+        for value in (top / 20, top / 4, top)
+    ]
+    room = 2.2 * _radius(LARGEST) / 10  # in units of the type
+    fig.legend(
+        handles=handles,
+        loc="outside upper right",
+        ncols=3,
+        frameon=False,
+        fontsize=10,
+        handleheight=room,
+        handlelength=room,
+        handletextpad=0.2,
+        borderpad=0.8,
+    )
+
+
+def _name_bubbles(fig: Figure, ax: Axes, bubbles: Sequence[Bubble]) -> None:
+    """Write each name beside its bubble, where it covers least of what is there."""
+    fig.draw_without_rendering()  # settles where the axes are
+    dot = 4 * fig.dpi / 72
+    taken = []
+    for bubble in bubbles:
+        ends = ax.transData.transform([(bubble.x, y) for y in bubble.interval])
+        taken.append(Bbox([ends[0] - dot, ends[1] + dot]))
+    for bubble in sorted(bubbles, key=lambda bubble: bubble.y):
+        text = ax.annotate(
+            label(bubble.name).split(" (")[0],
+            (bubble.x, bubble.y),
+            (0, 0),  # placed below
+            textcoords="offset points",
+            color=colour(bubble.name),
+            fontweight="bold",
+            fontsize=10,
+            gid=f"{bubble.name} name",
+        )
+        text.set_in_layout(False)
+        places = [
+            (right, up, distance)
+            for distance in (7, bubble.radius + 5, bubble.radius + 20)
+            for right, up in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1))
+        ]
+        covered = [_covered(_place(text, *place), taken, ax.bbox) for place in places]
+        taken.append(_place(text, *places[int(np.argmin(covered))]))
+
+
+def _place(text: Annotation, right: int, up: int, distance: float) -> Bbox:
+    """Put ``text`` to one side of its point; where it is then, in pixels."""
+    text.set_position((right * distance, up * distance))
+    text.set_horizontalalignment(("center", "left", "right")[right])
+    text.set_verticalalignment(("center", "bottom", "top")[up])
+    return text.get_window_extent()
+
+
+def _covered(box: Bbox, taken: Sequence[Bbox], inside: Bbox) -> float:
+    """The area of ``box`` on others, and four times that outside of the axes."""
+    within = Bbox.intersection(box, inside)
+    outside = _area(box) - (0.0 if within is None else _area(within))
+    shared = (Bbox.intersection(box, other) for other in taken)
+    return 4 * outside + sum(_area(common) for common in shared if common is not None)
+
+
+def _area(box: Bbox) -> float:
+    return float(box.width * box.height)

@@ -1,0 +1,153 @@
+"""Costs as text, table, Markdown and JSON, and the command that prints them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+
+import pandas as pd
+import pytest
+from cost_samples import sample_cost
+
+from dysample_lib.__main__ import main
+from dysample_lib.cost import (
+    conditions,
+    cost_json,
+    cost_markdown,
+    cost_table,
+    cost_text,
+    read_costs,
+)
+
+ROW = ["8,192", "32", "2.000", "3.0", "5.0", "9.0", "12.35", "67.89"]
+"""How the sample cost stands in every table."""
+
+
+def test_conditions_name_what_was_measured_and_on_what():
+    assert conditions([sample_cost()]) == (
+        "256 × 120 × 120 → 256 × 240 × 240, Some Processor, 2 threads, torch 2.9.0, "
+        "medians of 9"
+    )
+    assert conditions([sample_cost(batch=3)]).startswith(
+        "256 × 120 × 120 → 256 × 240 × 240, batch 3, Some Processor, "
+    )
+    # Where sizes differ the rows say them; a GPU's time does not depend on threads.
+    several = [sample_cost(height=height, device="cuda") for height in (60, 120)]
+    assert conditions(several) == "Some Processor, torch 2.9.0, medians of 9"
+    assert ", 1 thread, " in conditions([sample_cost(threads=1)])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"threads": 1}, "costs have to agree in threads, got [1, 2]"),
+        ({"device": "cuda"}, "costs have to agree in device, got ['cpu', 'cuda']"),
+        ({"torch": "2.8.0"}, "costs have to agree in torch, got ['2.8.0', '2.9.0']"),
+    ],
+)
+def test_costs_of_different_machines_are_not_put_side_by_side(changed, message):
+    costs = [sample_cost(), sample_cost("bilinear", **changed)]
+    for write in (cost_table, cost_markdown, cost_text):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            write(costs)
+    with pytest.raises(ValueError, match="at least one, got none"):
+        cost_table([])
+
+
+def test_the_table_is_in_the_units_of_its_titles():
+    table = cost_table([sample_cost(), sample_cost("bilinear", weights=0)])
+    assert isinstance(table, pd.DataFrame)
+    assert list(table.index) == ["+ grouping (DySample)", "bilinear"]
+    assert table.iloc[0].to_list() == ROW
+    assert list(table.columns[2:5]) == [
+        "GFLOPs",
+        "saved [MiB]",
+        "peak, inference [MiB]",
+    ]
+    assert table.loc["bilinear", "weights"] == "0"
+
+
+def test_sizes_that_differ_have_columns():
+    table = cost_table([sample_cost(groups=g, width=w) for g, w in ((2, 8), (4, 9))])
+    assert list(table.columns[:3]) == ["width", "groups", "weights"]
+    assert table["groups"].to_list() == ["2", "4"]
+
+
+def test_markdown_and_text_say_the_same():
+    costs = [sample_cost(), sample_cost("carafe")]
+    markdown, text = cost_markdown(costs).splitlines(), cost_text(costs).splitlines()
+    assert markdown[0] == text[0] == conditions(costs)
+    assert markdown[1] == text[1] == ""
+    assert markdown[3] == "|---|" + 8 * "---:|"
+    assert markdown[5] == "| CARAFE | " + " | ".join(ROW) + " |"
+    assert text[4].split() == ["CARAFE", *ROW]
+    assert len({len(line) for line in text[2:]}) == 1
+
+
+def test_json_keeps_every_number(tmp_path):
+    costs = [sample_cost(), sample_cost("sapa", groups=None, forward_ms=1 / 3)]
+    file = tmp_path / "costs.json"
+    file.write_text(cost_json(costs), encoding="utf-8")
+    assert read_costs(file) == costs
+    assert json.loads(cost_json(costs))[0] == asdict(costs[0])
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """What was measured; the measurement itself is left out."""
+    seen = {}
+
+    def instead(settings, **options):
+        seen.update(options, settings=settings)
+        return [sample_cost(**asdict(setting)) for setting in settings]
+
+    monkeypatch.setattr("dysample_lib.cost.measuring.measure", instead)
+    return seen
+
+
+def test_the_command_measures_what_it_is_asked_to(seen, capsys):
+    arguments = "--channels 8 --size 4 6 --scale 3 --repeats 11 --threads 2"
+    names = ["bilinear", "fade_lite"]
+    assert main(["cost", "--upsamplers", *names, *arguments.split()]) == 0
+    assert [s.upsampler for s in seen["settings"]] == names
+    for s in seen["settings"]:
+        assert (s.channels, s.height, s.width, s.scale) == (8, 4, 6, 3)
+    assert (seen["repeats"], seen["threads"], seen["device"]) == (11, 2, None)
+    printed = capsys.readouterr().out
+    assert printed.startswith("8 × 4 × 6 → 8 × 12 × 18, ")
+    assert len(printed.splitlines()) == 5
+
+
+def test_by_default_the_command_measures_all_at_the_size_of_the_paper(seen, capsys):
+    assert main(["cost", "--format", "markdown"]) == 0
+    shapes = {s.shapes()[0] for s in seen["settings"]}
+    assert shapes == {(1, 256, 120, 120)} and len(seen["settings"]) == 16
+    assert capsys.readouterr().out.count("\n|") == 18
+
+
+def test_the_command_writes_a_file_that_can_be_read_again(tmp_path, capsys):
+    file = tmp_path / "new" / "costs.json"
+    options = (
+        "--upsamplers grouping sapa --channels 8 --size 3 4 --repeats 7 --threads 1"
+    )
+    written = ["--format", "json", "--device", "cpu", "--output", str(file)]
+    assert main(["cost", *options.split(), *written]) == 0
+    assert capsys.readouterr() == ("", "")
+    grouping, sapa = read_costs(file)
+    assert (grouping.weights, grouping.biases, grouping.width) == (8 * 32, 32, 4)
+    assert sapa.upsampler == "sapa" and sapa.forward_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--repeats 3", "cost: repeats has to be at least 7, got 3"),
+        ("--channels 0", "cost: channels has to be an integer ≥ 1, got 0"),
+        ("--threads -1", "cost: threads has to be an integer ≥ 1, got -1"),
+        ("--channels 6", "cost: groups has to divide in_channels, got groups=4"),
+    ],
+)
+def test_the_command_says_what_is_wrong(options, message, capsys):
+    assert main(["cost", *options.split()]) == 1
+    assert capsys.readouterr().err.startswith(message)
