@@ -17,8 +17,9 @@
   const gapColour = (gap, [low, high]) =>
     mix(SAME, gap < 0 ? LESS : MORE, Math.min(1, (2 * Math.abs(gap)) / (high - low)));
 
-  /* A map of numbers in coloured cells, with the numbers where they are legible. */
-  function numberMap(rows, columns, title, colour) {
+  /* A map of numbers in coloured cells, with the numbers where they are legible. The
+     note stands in the caption alone: those who hear the numbers do not need it. */
+  function numberMap(rows, columns, title, colour, note) {
     const cells = Array.from({ length: rows * columns }, (_, i) => {
       const [x, y] = [(i % columns) * UNIT, Math.floor(i / columns) * UNIT];
       return {
@@ -38,7 +39,7 @@
       const listed = legible ? `: ${Array.from(values, number).join(", ")}` : "";
       picture.setAttribute("aria-label", `${title}, ${rows} × ${columns} values${listed}`);
     }
-    return { node: element("figure", {}, picture, element("figcaption", {}, title)), update };
+    return { node: element("figure", {}, picture, element("figcaption", {}, title, note)), update };
   }
 
   /* For each channel what is read, and how it differs from the fixed rules. */
@@ -49,13 +50,11 @@
     return features.map((_, channel) => {
       const name = features.length > 1 ? CHANNELS[channel] : "X′";
       const panels = [
-        [`${name}, as it is read`, value],
-        [`${name} − nearest`, gap],
-        [`${name} − bilinear`, gap],
+        [`${name}, as it is read`, value, ". Beside it, orange is more and purple less."],
+        [`${name} − nearest`, gap, ""],
+        [`${name} − bilinear`, gap, ""],
       ];
-      return panels.map(([title, colour]) =>
-        numberMap(height * scale, width * scale, title, colour)
-      );
+      return panels.map((panel) => numberMap(height * scale, width * scale, ...panel));
     });
   }
 

@@ -112,7 +112,7 @@
       factor: slider("Scope factor", factors, change("factor", update)),
       x: slider("Offset x", walks, walkTo("x")),
       y: slider("Offset y", walks, walkTo("y")),
-      everywhere: checkbox("in every pixel", false, change("everywhere", () => {})),
+      everywhere: checkbox("move this point in every pixel", false, change("everywhere", () => {})),
       scatter: button("Scatter", () => {
         model.scatter();
         update();

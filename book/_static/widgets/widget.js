@@ -71,11 +71,11 @@
      caption, is kept: print shows it, and it stays if the widget cannot be built. */
   function mount(selector, build) {
     for (const root of document.querySelectorAll(selector)) {
-      const still = element("div", { class: "widget-still" }, ...root.childNodes);
       const body = element("div", { class: "widget-body" });
+      build(body, root.dataset);
+      const still = element("div", { class: "widget-still" }, ...root.childNodes);
       root.append(still, body);
       root.classList.add("widget");
-      build(body, root.dataset);
       root.dataset.ready = "true";
     }
   }
