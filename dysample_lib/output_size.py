@@ -57,9 +57,15 @@ def fit(x: Tensor, output_size: tuple[int, int] | None) -> Tensor:
     """
     if output_size is None:
         return x
+    # torch 2.6 does not tell export from compilation.
+    exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)()
     for dim, wanted in ((2, output_size[0]), (3, output_size[1])):
         missing = wanted - x.shape[dim]
-        if missing > 0:
+        if exporting:
+            # A branch on the size would tie the graph to one side of it.
+            lines = torch.arange(wanted, device=x.device).clamp(max=x.shape[dim] - 1)
+            x = x.index_select(dim, lines)
+        elif missing > 0:
             last = x.narrow(dim, x.shape[dim] - 1, 1)
             x = torch.cat((x, *[last] * missing), dim)
         elif missing < 0:

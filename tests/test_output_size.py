@@ -127,3 +127,20 @@ def test_odd_sizes_in_compiled_networks(name: str, scatter: Scatter) -> None:
         images = torch.randn(2, 3, *size)
         torch.testing.assert_close(compiled(images), net(images))
     torch._dynamo.reset()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooled", [False, True])
+def test_odd_sizes_in_exported_networks(pooled: bool, scatter: Scatter) -> None:
+    """One graph serves all sizes, whatever had to be cut or repeated for the first."""
+    net = scatter(TopDown("bilinear", pooled), std=0.2).eval()
+    dynamic = torch.export.Dim.DYNAMIC
+    program = torch.export.export(
+        net,
+        (torch.randn(2, 3, 33, 45),),
+        dynamic_shapes=({0: dynamic, 2: dynamic, 3: dynamic},),
+    )
+    for size in ((1, 3, 33, 45), (2, 3, 40, 24), (3, 3, 27, 63), (1, 3, 47, 32)):
+        images = torch.randn(size)
+        y = program.module()(images)
+        torch.testing.assert_close(y, net(images), rtol=0, atol=1e-5)
