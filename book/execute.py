@@ -3,15 +3,18 @@
     python book/execute.py                            in place, ready to commit
     python book/execute.py --copy-to _build/book-src  on copies, the checkout unchanged
 
-One line a notebook with its time. The first cell that fails ends the run: the cell and
-its error are shown and the exit code is 1. A notebook in place is only replaced once
-all of its cells have run.
+One line a notebook with its time; a complete run in place keeps them in
+results/runtimes.json. The first cell that fails ends the run: the cell and its error
+are shown and the exit code is 1. A notebook in place is only replaced once all of its
+cells have run.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import platform
 import re
 import shutil
 import sys
@@ -27,7 +30,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the site is built from, beside the notebooks: copied as it is.
-SITE_SOURCES = ("_config.yml", "book", "results")
+SITE_SOURCES = ("_config.yml", "book", "results", "CHANGELOG.md", "CITATION.cff")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 INTERACTIVE = sys.stdout.isatty() and not os.environ.get("CI")
 
@@ -107,6 +110,26 @@ def explain(path: Path, error: Exception) -> str:
     return f"{path.name} stopped:\n{text}"
 
 
+def keep_times(seconds: dict[str, float]) -> None:
+    """Note what each chapter took, and on what, for the page of run times."""
+    import torch
+
+    from dysample_lib.budget import current_budget, device
+
+    cuda = torch.cuda.is_available()
+    noted = {
+        "budget": current_budget().name,
+        "device": device().type,
+        "device_name": torch.cuda.get_device_name() if cuda else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "seconds": {chapter: round(took, 1) for chapter, took in seconds.items()},
+    }
+    text = json.dumps(noted, indent=2) + "\n"
+    (ROOT / "results" / "runtimes.json").write_text(text, encoding="utf-8")
+
+
 def copy_sources(target: Path) -> None:
     """Copy what the site needs into the empty or missing folder ``target``."""
     if target.exists() and any(target.iterdir()):
@@ -142,7 +165,7 @@ def main() -> int:
         return 1
 
     width = max(len(path.stem) for path in paths)
-    begin = time.perf_counter()
+    taken: dict[str, float] = {}
     for number, path in enumerate(paths, start=1):
         label = f"[{number}/{len(paths)}] {path.stem:<{width}}"
         if INTERACTIVE:
@@ -158,7 +181,10 @@ def main() -> int:
         seconds = time.perf_counter() - start
         blank = " " * 24 * INTERACTIVE
         print("\r" * INTERACTIVE + f"{label}  {seconds:6.1f} s{blank}", flush=True)
-    print(f"{len(paths)} notebooks in {time.perf_counter() - begin:.0f} s")
+        taken[path.stem] = seconds
+    print(f"{len(paths)} notebooks in {sum(taken.values()):.0f} s")
+    if not args.copy_to and not args.notebooks:
+        keep_times(taken)
     return 0
 
 

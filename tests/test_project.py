@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -190,12 +189,3 @@ def test_every_package_and_the_recorded_runs_are_shipped():
     assert set(setup["packages"]) == names | {"dysample_lib.recorded"}
     assert setup["package-dir"] == {"dysample_lib.recorded": "results"}
     assert list((ROOT / "results").glob("*.jsonl"))
-
-
-def test_the_front_page_says_what_the_records_say():
-    path = ROOT / "book" / "front_page.py"
-    spec = importlib.util.spec_from_file_location("front_page", path)
-    page = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(page)
-    written = page.FOUND.read_text(encoding="utf-8")
-    assert written == page.found(page.recorded_runs("ladder"))

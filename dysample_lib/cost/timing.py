@@ -35,7 +35,7 @@ def in_turns(
     Args:
         calls: what to time, by name. Each is given how many calls there were before,
             to choose one of several inputs by, so that none stays in a cache.
-        repeats: turns that count, at least :data:`LEAST_REPEATS`.
+        repeats: turns that count, at least ``LEAST_REPEATS``.
         device: on ``"cuda"`` the GPU's own events are the clock.
 
     Returns:

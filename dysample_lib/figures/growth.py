@@ -32,7 +32,7 @@ def growth_plot(growths: Sequence[Growth], measure: str = "forward_ms") -> Figur
 
     Args:
         growths: of one machine.
-        measure: a key of :data:`dysample_lib.cost.report.COLUMNS`.
+        measure: a key of ``dysample_lib.cost.report.COLUMNS``.
 
     Raises:
         ValueError: if there are none, or a cost is zero and has no logarithm.
