@@ -11,6 +11,7 @@ from .diagram import testbed_diagram
 from .fields import offset_fields, scope_map
 from .growth import growth_plot
 from .points import sampling_points
+from .precision import error_against_width
 from .pyramid import pyramid_diagram
 from .ranges import offset_histogram, range_overlap, walking_ranges
 from .reach import reachable_values
@@ -27,6 +28,7 @@ __all__ = [
     "cells",
     "cost_bubbles",
     "edge_slope",
+    "error_against_width",
     "forest_plot",
     "growth_plot",
     "kink",
