@@ -22,6 +22,9 @@ from .checkpoints import load_checkpoint, save_checkpoint
 from .datasets.base import SegmentationSet
 from .evaluation import evaluate
 
+STATEFUL = ("model", "optimizer", "schedule", "scaler")
+"""The parts of a session that have a state of their own."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -72,7 +75,7 @@ class Fit:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed every draw inside, and leave the caller's random state as it was."""
+    """Seed every draw inside, and leave the caller's random state alone."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
@@ -94,8 +97,8 @@ def fit(
     """Train ``model`` in place and measure it on ``validation``.
 
     On a CPU the same model, recipe and number of threads give the same weights, bit
-    for bit. On a GPU training runs in mixed precision and ``channels_last``, and
-    repeats only approximately: ``grid_sample``'s gradient adds in no fixed order.
+    for bit. On a GPU, in mixed precision, training repeats only approximately:
+    ``grid_sample``'s gradient adds in no fixed order.
 
     Args:
         model: maps uint8 images (B, 3, H, W) to logits (B, K, H, W).
@@ -103,18 +106,17 @@ def fit(
         validation: the images to measure on.
         recipe: epochs, seed and optimiser settings.
         device: where to train; the GPU where there is one by default.
-        checkpoint: a file to save to; where it exists, training goes on from it, and
-            ends as if it had never stopped.
+        checkpoint: a file to save to, and to go on from as if never stopped.
         checkpoint_every: epochs between two checkpoints.
         about: what the run is (plain values), kept in the checkpoint; only a run
             with the same recipe and the same ``about`` goes on from it.
-        evaluate_every: epochs between two evaluations; the last epoch always counts.
+        evaluate_every: epochs between two evaluations, the last epoch's apart.
         progress: show a progress bar; by default in a terminal and outside CI.
 
     Raises:
         ValueError: for an empty split, or a checkpoint of another recipe.
-        FloatingPointError: at the first loss that is not finite, saying where; the
-            last checkpoint stays as it was.
+        FloatingPointError: at a loss or a weight that is not finite, saying where;
+            the last checkpoint stays as it was.
     """
     recipe = recipe or Recipe()
     check_positive_integer("checkpoint_every", checkpoint_every)
@@ -123,11 +125,11 @@ def fit(
         if len(data) == 0:
             raise ValueError(f"{name} has to hold at least one image, got none")
     where = torch.device(device) if device is not None else default_device()
-    path = Path(checkpoint) if checkpoint is not None else None
+    path = None if checkpoint is None else Path(checkpoint)
     identity = asdict(recipe) | (about or {})
-    found = load_checkpoint(path, identity) if path is not None else None
+    found = None if path is None else load_checkpoint(path, identity)
     session = _Session(model, train, recipe, where)
-    if found is not None:
+    if found:
         session.restore(found)
     for epoch in _bar(range(session.epoch, recipe.epochs), recipe.epochs, progress):
         started = time.perf_counter()
@@ -146,7 +148,7 @@ def fit(
 
 
 class _Session:
-    """The state of one training run: what a checkpoint has to hold."""
+    """The state of one training run."""
 
     def __init__(
         self,
@@ -182,17 +184,11 @@ class _Session:
             "epoch": self.epoch,
             "seconds": self.seconds,
             "history": self.history,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "scaler": self.scaler.state_dict(),
-        }
+        } | {name: getattr(self, name).state_dict() for name in STATEFUL}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.scaler.load_state_dict(state["scaler"])
+        for name in STATEFUL:
+            getattr(self, name).load_state_dict(state[name])
         self.epoch, self.seconds = state["epoch"], state["seconds"]
         self.history = state["history"]
 
@@ -216,16 +212,12 @@ class _Session:
         for step, (images, masks) in enumerate(self.batches(epoch)):
             with torch.autocast(self.device.type, enabled=self.amp):
                 logits = self.model(images)
-                loss = F.cross_entropy(
-                    logits.float(), masks.long(), ignore_index=self.ignore_index
-                )
+            loss = F.cross_entropy(
+                logits.float(), masks.long(), ignore_index=self.ignore_index
+            )
             value = loss.item()
             if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"the loss is {value} at epoch {epoch + 1}, step {step + 1} of "
-                    f"{self.steps} (learning rate "
-                    f"{self.optimizer.param_groups[0]['lr']:.2g}): try a lower one"
-                )
+                raise self.diverged(f"the loss is {value}", epoch, step)
             self.optimizer.zero_grad(set_to_none=True)
             self.scaler.scale(loss).backward()
             self.scaler.step(self.optimizer)
@@ -234,7 +226,15 @@ class _Session:
             if self.scaler.get_scale() >= scale:  # it shrinks after a skipped step
                 self.schedule.step()
             total += value * len(images)
+        # The last step has no loss after it to tell, and a checkpoint is next.
+        if not all(p.isfinite().all() for p in self.model.parameters()):
+            raise self.diverged("a weight is not finite", epoch, self.steps - 1)
         return total / len(self.images)
+
+    def diverged(self, what: str, epoch: int, step: int) -> FloatingPointError:
+        where = f"epoch {epoch + 1}, step {step + 1} of {self.steps}"
+        rate = f"learning rate {self.optimizer.param_groups[0]['lr']:.2g}"
+        return FloatingPointError(f"{what} at {where} ({rate}): try a lower one")
 
 
 def _bar(epochs: range, total: int, progress: bool | None) -> Any:

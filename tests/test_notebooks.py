@@ -117,6 +117,15 @@ def test_outputs_hold_no_stderr_warnings_or_widgets(path):
 
 
 @every_chapter
+def test_what_it_trained_is_the_quick_budget_on_a_cpu(path):
+    shown = "".join(text_of(output) for _, output in outputs(path))
+    printed = re.findall(r"\w+ budget: .*", shown)
+    asked = [c for c in code_cells(path) if "current_budget()" in source(c)]
+    assert len(printed) == len(asked)
+    assert all(re.fullmatch(r"quick budget: .* on cpu", line) for line in printed)
+
+
+@every_chapter
 def test_every_figure_has_alt_text_a_caption_and_a_name(path):
     for number, cell in enumerate(code_cells(path), start=1):
         shown = sum(bool(PICTURES & set(o.get("data", {}))) for o in cell["outputs"])

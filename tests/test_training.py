@@ -86,6 +86,24 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     assert all(t.isfinite().all() for t in state["model"].values())
 
 
+def test_a_weight_that_the_last_step_spoils_stops_before_the_checkpoint(
+    tmp_path: Path,
+) -> None:
+    net, steps = toy_net(), []
+
+    def spoil(gradient: Tensor) -> Tensor:
+        steps.append(gradient)
+        return gradient * (float("nan") if len(steps) == 10 else 1)
+
+    net.decoder.classify.weight.register_hook(spoil)
+    path = tmp_path / "run.pt"
+    options = {"device": "cpu", "checkpoint": path}
+    recipe = Recipe(epochs=4, batch_size=4)
+    with pytest.raises(FloatingPointError, match=r"weight is .* epoch 2, step 5 of 5"):
+        fit(net, toy_set(20), toy_set(6, "val"), recipe, **options)  # type: ignore[arg-type]
+    assert read_checkpoint(path)["epoch"] == 1
+
+
 def test_a_step_that_mixed_precision_skips_does_not_move_the_schedule() -> None:
     session = _Session(
         toy_net(), toy_set(20), Recipe(epochs=1, batch_size=4), torch.device("cpu")
