@@ -26,6 +26,7 @@ __all__ = [
     "append_record",
     "read_records",
     "recorded",
+    "recorded_file",
     "recorded_runs",
     "select",
 ]
@@ -148,22 +149,29 @@ def recorded(
     return any(r.key == key for r in read_records(path, missing_ok=True))
 
 
-def recorded_runs(name: str) -> list[Record]:
-    """The runs that come with the book: ``results/NAME.jsonl``.
-
-    Read from the checkout, or from the copy in an installed package.
+def recorded_file(name: str) -> Path:
+    """A file of ``results/``, in the checkout or as it came with the package.
 
     Raises:
-        FileNotFoundError: if there are no such records, naming those there are.
+        FileNotFoundError: if there is no such file, naming those there are.
     """
     package = Path(__file__).parent
     folders = (package.parent / "results", package / "recorded")
     for folder in folders:
-        path = folder / f"{name}.jsonl"
-        if path.exists():
-            return read_records(path)
-    names = sorted(p.stem for folder in folders for p in folder.glob("*.jsonl"))
+        if (folder / name).exists():
+            return folder / name
+    suffix = Path(name).suffix
+    names = sorted({p.name for folder in folders for p in folder.glob(f"*{suffix}")})
     raise FileNotFoundError(
-        f"there are no recorded runs {name!r}; those that come with the book: "
+        f"there is no record {name!r}; those that come with the book: "
         f"{', '.join(names) or 'none'}"
     )
+
+
+def recorded_runs(name: str) -> list[Record]:
+    """The runs that come with the book: ``results/NAME.jsonl``.
+
+    Raises:
+        FileNotFoundError: see :func:`recorded_file`.
+    """
+    return read_records(recorded_file(f"{name}.jsonl"))

@@ -217,5 +217,5 @@ def test_the_recorded_ladder_is_whole() -> None:
 
 
 def test_unknown_recorded_runs_are_named() -> None:
-    with pytest.raises(FileNotFoundError, match=r"no recorded runs 'snakes'; .*ladder"):
+    with pytest.raises(FileNotFoundError, match=r"no record 'snakes.jsonl'; .*ladder"):
         recorded_runs("snakes")

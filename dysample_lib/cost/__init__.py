@@ -13,6 +13,7 @@ from .report import (
     cost_table,
     cost_text,
     read_costs,
+    recorded_costs,
 )
 from .setting import Cost, Setting
 from .timing import in_turns
@@ -33,4 +34,5 @@ __all__ = [
     "in_turns",
     "measure",
     "read_costs",
+    "recorded_costs",
 ]

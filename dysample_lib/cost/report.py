@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..records import recorded_file
 from ..upsamplers import UPSAMPLERS
 from .setting import Cost, Setting
 
@@ -132,3 +133,12 @@ def read_costs(path: Path | str) -> list[Cost]:
     """Read what :func:`cost_json` wrote."""
     rows = json.loads(Path(path).read_text(encoding="utf-8"))
     return [Cost(**row) for row in rows]
+
+
+def recorded_costs(name: str = "cost") -> list[Cost]:
+    """The costs that come with the book: ``results/NAME.json``.
+
+    Raises:
+        FileNotFoundError: see :func:`dysample_lib.records.recorded_file`.
+    """
+    return read_costs(recorded_file(f"{name}.json"))
