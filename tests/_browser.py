@@ -147,7 +147,8 @@ def open_page(browser: Browser, site_url: str) -> Iterator[Open]:
         )
         contexts.append(made)
         visit = Visit(made.new_page())
-        visit.page.goto(f"{site_url}/{path}", wait_until="load")
+        # A machine that trains networks on the side takes its time.
+        visit.page.goto(f"{site_url}/{path}", wait_until="load", timeout=120_000)
         return visit
 
     yield open_

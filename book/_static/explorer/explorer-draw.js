@@ -31,8 +31,11 @@
     const picture = svg("svg", { viewBox: size, role: "img" });
     picture.append(...cells.flatMap(({ box, text }) => [box, text]));
     const legible = columns <= 4;
+    const before = [];
     function update(values) {
       values.forEach((value, i) => {
+        if (value === before[i]) return;
+        before[i] = value;
         cells[i].box.setAttribute("fill", colour(value));
         if (legible) cells[i].text.textContent = number(value);
       });
@@ -89,6 +92,8 @@
       return nodes;
     });
 
+    const before = []; // most points stay where they are: drawing them again takes time
+
     function update() {
       const { selected, factor, groups } = model;
       const shown = features[groups > 1 ? selected.group : 0];
@@ -100,7 +105,10 @@
         const same = point.group === selected.group;
         const own = same && point.x === selected.x && point.y === selected.y;
         const kind = point === selected ? "selected" : own ? "own" : same ? "other" : "group";
-        place(drawn[n], model.start(point), model.position(point), factor, kind);
+        const [start, end] = [model.start(point), model.position(point)];
+        const now = [start.x, start.y, end.x, end.y, factor, kind].join();
+        if (now !== before[n]) place(drawn[n], start, end, factor, kind);
+        before[n] = now;
         // What is selected lies on top of what is not.
         if (own) for (const [name, node] of Object.entries(drawn[n])) layers[name].append(node);
       });

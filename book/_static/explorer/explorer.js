@@ -47,6 +47,7 @@
       plot = draw.pointMap(model, help.id);
       plot.node.addEventListener("pointerdown", press);
       plot.node.addEventListener("keydown", onKey);
+      plot.node.addEventListener("touchstart", holdPage, { passive: false });
       map.replaceChildren(plot.node, help);
       panels = draw.resultPanels(model);
       const row = (channel) => channel.map(({ node }) => node);
@@ -134,6 +135,11 @@
       else return;
       event.preventDefault();
       update();
+    }
+
+    /* A finger on a point drags it; elsewhere on the map it scrolls the page. */
+    function holdPage(event) {
+      if (event.target.matches(".explorer-hit")) event.preventDefault();
     }
 
     /* Take the nearest point, and drag it while the pointer is down. */
