@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html notebooks tables front explorer viewer test lint hosted clean
+.PHONY: help setup book html notebooks tables front viewer stills test lint hosted clean
 
 help: ## list these targets
 	@echo "The DySample book: make <target> [PYTHON=python3.12] [DYSAMPLE_BUDGET=quick|full]"
@@ -37,11 +37,11 @@ tables: $(VENV)/.book-installed ## write the pages' tables again from results/ (
 front: $(VENV)/.book-installed ## train and draw the introduction's pictures again
 	@$(BIN)/python book/front_page.py
 
-explorer: setup ## take the still pictures of the sampling explorer again (needs Chromium)
-	@$(BIN)/python book/explorer_stills.py
-
 viewer: $(VENV)/.book-installed ## train the steps of the offsets viewer and export them again
 	@$(BIN)/python book/viewer_data.py
+
+stills: setup ## take the still pictures of the widgets again (needs Chromium)
+	@$(BIN)/python book/widget_stills.py
 
 test: setup lint ## ruff, mypy, pytest over tests/, pytest --nbval over notebooks/
 	$(BIN)/python -m pytest tests

@@ -76,7 +76,7 @@ def sampled(model: torch.nn.Module, image: torch.Tensor) -> list[dict[str, Any]]
 
 
 def step(name: str, budget: str, image: torch.Tensor, truth: np.ndarray) -> dict:
-    """Write the images of one step; return its entry of the JSON and what it drew."""
+    """Write the images of one step and return its entry of the JSON."""
     run = trained(name, budget)
     labels = predict(run.model, image[None])[0].numpy()
     wrong = labels != truth
@@ -100,7 +100,6 @@ def step(name: str, budget: str, image: torch.Tensor, truth: np.ndarray) -> dict
         "initial": getattr(up, "initial", name),
         "groups": getattr(up, "groups", 1),
         "levels": levels,
-        "drawn": labels,
     }
 
 
@@ -115,10 +114,6 @@ def main() -> None:
     save("truth", fills(truth.numpy()))
     maps = upsampler_inputs(trained(SHOWN[0], budget).model, image[None])
     steps = [step(name, budget, image, truth.numpy()) for name in SHOWN]
-    drawn = {entry["name"]: entry.pop("drawn") for entry in steps}
-    figures.boundary_closeups(image, truth, drawn).savefig(
-        OUT / "steps.png", metadata={"Software": None}
-    )
     data = {
         "epochs": BUDGETS[budget].epochs,
         "tile": list(truth.shape),

@@ -1,7 +1,7 @@
 """Leave out the scripts of a button that this book does not have.
 
-Sphinx-thebe comes with the book's tools and adds its scripts to every page, switched off
-or not. One of them comes twice, and browsers report the second as an error.
+Sphinx-thebe comes with the book's tools and adds its scripts to every page, switched
+off or not. One of them comes twice, and browsers report the second as an error.
 """
 
 from __future__ import annotations
