@@ -56,7 +56,7 @@ def test_dysample_grows_as_its_formulas_say(axis):
     grown = growth("grouping", axis, values.get(axis, (2, 3)), **options)
     assert (grown.axis, grown.upsampler) == (axis, "grouping")
     for of, exponent in EXPONENTS[axis].items():
-        assert grown.fit(of)[0] == pytest.approx(exponent, abs=1e-9), of
+        assert grown.fit(of)[0] == pytest.approx(exponent, abs=0.01), of
     assert all(0 < n < math.inf for n in grown.measured("training_ms"))
 
 

@@ -105,7 +105,11 @@ def measure(
             return [x.requires_grad_() for x in drawn]
 
         passes = [
-            Passes(module, [maps(*shape) for shape in setting.shapes()])
+            Passes(
+                module,
+                [maps(*shape) for shape in setting.shapes()],
+                maps(*setting.output)[0].detach(),
+            )
             for setting, module in zip(settings, modules, strict=True)
         ]
         weighed = [each.weigh(where) for each in passes]
@@ -135,12 +139,18 @@ class Passes:
     Args:
         module: called with one map of each list.
         inputs: the features and, for guided upsamplers, the guides: several of each.
+        gradient: of the output, where the backward pass starts.
     """
 
-    def __init__(self, module: nn.Module, inputs: Sequence[Sequence[Tensor]]) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        inputs: Sequence[Sequence[Tensor]],
+        gradient: Tensor,
+    ) -> None:
         self.module = module
         self.inputs = list(zip(*inputs, strict=True))
-        self.gradient = torch.randn_like(self.forward())
+        self.gradient = gradient
 
     def forward(self, turn: int = 0) -> Tensor:
         """The forward pass alone, without gradients."""
