@@ -27,12 +27,11 @@ def test_flops_are_those_of_torchs_counter(name: str, scale: int) -> None:
     module = build_upsampler(name, channels, scale)
     x = torch.randn(1, channels, height, width)
     counted = count(module, inputs(name, x, scale))
-    products = counted.pop("bmm", 0)
-    assert set(counted) <= {"convolution", "addmm", "mm"}
     flops = module.flops(height, width)
+    # The layers of kernel-based upsamplers are no batched products, the rest is.
+    products = counted.pop("bmm", 0) if name in BY_KERNELS else 0
     assert sum(counted.values()) == flops.layers
     if name not in BY_KERNELS:
-        assert products == 0
         return
     # The tiles multiply (4 + 4)² numbers for the operator's 25, zeros included.
     window = (TILE + 4) ** 2

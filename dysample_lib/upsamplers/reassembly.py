@@ -66,12 +66,11 @@ def reassemble(
             f"groups={groups}, scale={scale} and features of "
             f"{tuple(features.shape)}, got {tuple(kernels.shape)}"
         )
-    rows, columns = _tiling(features)
-    windows = _windows(features, size, rows, columns)
+    windows = _windows(features, size)
     windows = windows.reshape(
         *windows.shape[:3], groups, channels // groups, math.prod(windows.shape[-2:])
     )
-    w = _split(kernels.to(features.dtype), scale, rows, columns)
+    w = _split(kernels.to(features.dtype), scale, height, width)
     w = w.unflatten(3, (groups, size, size))
     # (B, R, S, g, row, column, y, i, x, j): pixel (y, x) of tile (R, S), sub-pixel
     # (i, j). The kernel's rows become rows of the window, then so do its columns.
@@ -81,7 +80,7 @@ def reassemble(
     w = w.flatten(4, 5).flatten(5)
     out = windows @ w  # (B, R, S, g, C / g, y·i·x·j)
     out = out.flatten(3, 4).to(features.dtype)
-    return _merge(out, scale, rows, columns, height, width)
+    return _merge(out, scale, height, width)
 
 
 def affinity(query: Tensor, keys: Tensor, scale: int, kernel_size: int) -> Tensor:
@@ -95,18 +94,16 @@ def affinity(query: Tensor, keys: Tensor, scale: int, kernel_size: int) -> Tenso
         * returns: (B, k², s·H, s·W), channel row · k + column
     """
     height, width = keys.shape[2:]
-    rows, columns = _tiling(keys)
-    windows = _windows(keys, kernel_size, rows, columns)
-    q = _split(query, scale, rows, columns).flatten(4)
+    windows = _windows(keys, kernel_size)
+    q = _split(query, scale, height, width).flatten(4)
     w = q.transpose(3, 4) @ windows.flatten(4)
-    w = w.unflatten(4, windows.shape[4:]).unflatten(
-        3, (rows, scale, columns, scale)
-    )  # (B, R, S, y, i, x, j, row, column), of the window
+    w = w.unflatten(4, windows.shape[4:]).unflatten(3, (TILE, scale, TILE, scale))
+    # (B, R, S, y, i, x, j, row, column), of the window
     w = _from_band(w.permute(0, 1, 2, 4, 6, 5, 8, 3, 7), kernel_size)
     w = _from_band(w.permute(0, 1, 2, 3, 4, 7, 8, 5, 6), kernel_size)
     # (B, R, S, i, j, y, row, x, column), of the kernel
     w = w.permute(0, 1, 2, 6, 8, 5, 3, 7, 4).flatten(5).flatten(3, 4)
-    return _merge(w, scale, rows, columns, height, width)
+    return _merge(w, scale, height, width)
 
 
 def reassembly_flops(
@@ -134,40 +131,39 @@ def check_kernel_size(kernel_size: object) -> None:
         raise ValueError(f"kernel_size has to be odd, got {kernel_size}")
 
 
-def _tiling(x: Tensor) -> tuple[int, int]:
-    """Rows and columns of a tile: no larger than the map."""
-    return min(TILE, x.shape[2]), min(TILE, x.shape[3])
-
-
-def _windows(x: Tensor, size: int, rows: int, columns: int) -> Tensor:
-    """Tiles with a margin, (B, C, H, W) → (B, R, S, C, rows + k − 1, columns + k − 1).
+def _windows(x: Tensor, size: int) -> Tensor:
+    """Tiles with a margin, (B, C, H, W) → (B, R, S, C, TILE + k − 1, TILE + k − 1).
 
     Zeros stand around the map, and fill the last tiles.
     """
     margin = size // 2
-    bottom, right = -x.shape[2] % rows, -x.shape[3] % columns
+    (_, bottom), (_, right) = (_tiles(n) for n in x.shape[2:])
     x = F.pad(x, (margin, margin + right, margin, margin + bottom))
-    x = x.unfold(2, rows + size - 1, rows).unfold(3, columns + size - 1, columns)
+    x = x.unfold(2, TILE + size - 1, TILE).unfold(3, TILE + size - 1, TILE)
     return x.permute(0, 2, 3, 1, 4, 5)
 
 
-def _split(x: Tensor, scale: int, rows: int, columns: int) -> Tensor:
-    """The output's tiles, (B, C, s·H, s·W) → (B, R, S, C, rows, s, columns, s)."""
-    bottom, right = -x.shape[2] % (scale * rows), -x.shape[3] % (scale * columns)
-    x = F.pad(x, (0, right, 0, bottom))
-    x = x.unflatten(3, (x.shape[3] // (scale * columns), columns, scale))
-    x = x.unflatten(2, (x.shape[2] // (scale * rows), rows, scale))
+def _split(x: Tensor, scale: int, height: int, width: int) -> Tensor:
+    """The output's tiles, (B, C, s·H, s·W) → (B, R, S, C, TILE, s, TILE, s)."""
+    (down, bottom), (across, right) = _tiles(height), _tiles(width)
+    x = F.pad(x, (0, scale * right, 0, scale * bottom))
+    x = x.unflatten(3, (across, TILE, scale)).unflatten(2, (down, TILE, scale))
     return x.permute(0, 2, 5, 1, 3, 4, 6, 7)
 
 
-def _merge(
-    x: Tensor, scale: int, rows: int, columns: int, height: int, width: int
-) -> Tensor:
-    """Tiles (B, R, S, C, rows·s·columns·s) → (B, C, s·H, s·W)."""
+def _merge(x: Tensor, scale: int, height: int, width: int) -> Tensor:
+    """Tiles (B, R, S, C, TILE·s·TILE·s) → (B, C, s·H, s·W)."""
     batch, down, across, channels = x.shape[:4]
-    x = x.unflatten(4, (scale * rows, scale * columns)).permute(0, 3, 1, 4, 2, 5)
-    x = x.reshape(batch, channels, down * scale * rows, across * scale * columns)
+    side = scale * TILE
+    x = x.unflatten(4, (side, side)).permute(0, 3, 1, 4, 2, 5)
+    x = x.reshape(batch, channels, down * side, across * side)
     return x[..., : scale * height, : scale * width]
+
+
+def _tiles(size: int) -> tuple[int, int]:
+    """How many tiles hold ``size`` rows or columns, and how many are left empty."""
+    count = (size + TILE - 1) // TILE
+    return count, count * TILE - size
 
 
 def _to_band(x: Tensor) -> Tensor:
