@@ -163,17 +163,14 @@ def run_times(timed: dict[str, Any] | None) -> str:
     """How long each chapter took, and on what."""
     if timed is None:
         return "No complete run has been timed yet; `make notebooks` times one.\n"
-    rows = [
-        (
-            f"[](../notebooks/{chapter}.ipynb)",
-            f"{seconds // 60:.0f}:{seconds % 60:02.0f}",
-        )
-        for chapter, seconds in timed["seconds"].items()
-    ]
+    rows = []
+    for chapter, took in timed["seconds"].items():
+        minutes, seconds = divmod(round(took), 60)
+        rows.append((f"[](../notebooks/{chapter}.ipynb)", f"{minutes}:{seconds:02}"))
     total = sum(timed["seconds"].values())
     lines = [
-        f"`{timed['budget']}` budget, {timed['device']} ({timed['device_name']}), "
-        f"{timed['threads']} threads, PyTorch {timed['torch']}, "
+        f"`{timed['budget']}` budget on {timed['device']} ({timed['device_name']}), "
+        f"threads: {timed['threads']}, PyTorch {timed['torch']}, "
         f"Python {timed['python']}:",
         "",
         *table(("chapter", "minutes"), *rows),

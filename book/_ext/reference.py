@@ -87,7 +87,7 @@ def keep_letters(
 ) -> None:
     """Keep "in_channels: C." from becoming the third entry of a list."""
     for i, line in enumerate(lines):
-        lines[i] = re.sub(r"^(:\w+ [^:]+: )(\w\.)$", r"\1\\\2", line)
+        lines[i] = re.sub(r"^(:[^:]+:)?(\s+)(\w\.)$", r"\1\2\\\3", line)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -22,6 +22,7 @@ _OPTIONS = {
     "camvid": ("size",),
 }
 DATASETS = tuple(_OPTIONS)
+"""The names that :func:`load_dataset` takes."""
 
 
 def load_dataset(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 SPLITS = ("train", "val")
+"""The splits that every data set has."""
 
 
 @dataclass(frozen=True)
