@@ -152,8 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.job(options)
     except ModuleNotFoundError as error:
-        extra = f"pip install 'dysample-lib[notebooks]' brings {error.name}"
-        print(f"{options.command}: {error}; {extra}", file=sys.stderr)
+        remedy = "pip install 'dysample-lib[notebooks]' brings what is missing"
+        print(f"{options.command}: {error}; {remedy}", file=sys.stderr)
         return 1
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"{options.command}: {error}", file=sys.stderr)

@@ -191,6 +191,18 @@ def test_the_shell_names_what_is_wrong(
     assert not list(tmp_path.iterdir())
 
 
+def test_the_shell_says_how_to_get_a_missing_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'tqdm'", name="tqdm")
+
+    monkeypatch.setattr(experiments, "run", run)
+    assert main(["train"]) == 1
+    wanted = "No module named 'tqdm'; pip install 'dysample-lib[notebooks]' brings"
+    assert wanted in capsys.readouterr().err
+
+
 def test_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DYSAMPLE_BUDGET", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
