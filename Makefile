@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html notebooks tables front viewer stills test lint hosted clean
+.PHONY: help setup book html notebooks tables front viewer stills test lint hosted pdf clean
 
 help: ## list these targets
 	@echo "The DySample book: make <target> [PYTHON=python3.12] [DYSAMPLE_BUDGET=quick|full]"
@@ -56,6 +56,9 @@ lint: setup ## ruff and mypy alone
 
 hosted: $(if $(IMAGE),$(BIN)/python,$(VENV)/.book-installed) ## run every chapter as a hosted notebook does [IMAGE=…]
 	@$(BIN)/python book/hosted.py $(if $(IMAGE),--image $(IMAGE))
+
+pdf: setup ## print the whole book into _build/dysample-book.pdf [needs Chromium]
+	@$(BIN)/python book/pdf.py
 
 clean: ## remove what was built; .venv stays
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,14 +17,17 @@ ROOT = Path(__file__).resolve().parent.parent
 STRICT = ["-W", "--keep-going", "-n", "-q"]
 
 
-def build(source: Path, output: Path) -> int:
-    """Build the book of ``source`` into ``output/html`` and return the exit code."""
-    for stale in ("html", ".doctrees", "jupyter_execute"):
+def build(source: Path, output: Path, builder: str = "html") -> int:
+    """Build the book of ``source`` into ``output/BUILDER``; return the exit code.
+
+    ``builder`` is ``"html"``, or ``"singlehtml"`` for all of it on one page.
+    """
+    for stale in (builder, ".doctrees", "jupyter_execute"):
         shutil.rmtree(output / stale, ignore_errors=True)
     # The tool always adds a folder named _build to the path that it is given.
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command += ["build", str(source), "--toc", str(source / "book" / "_toc.yml")]
-    command += ["--path-output", str(output.parent), *STRICT]
+    command += ["--path-output", str(output.parent), "--builder", builder, *STRICT]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from chromium import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "book" / "_static"
@@ -31,7 +30,6 @@ SCRIPTS += ["viewer/viewer.js"]
 HIDDEN = (
     ".widget-controls, .widget-control, figcaption[id] { display: none !important }"
 )
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def widgets() -> dict[Path, str]:
@@ -58,15 +56,8 @@ def page_with(tag: str) -> str:
 
 
 def main() -> int:
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        print(f"No browser is installed (looked for {', '.join(BROWSERS)}).")
-        return 1
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        chromium = playwright.chromium.launch(
-            executable_path=browser, chromium_sandbox=False
-        )
-        page = chromium.new_page(
+    with chromium() as browser, tempfile.TemporaryDirectory() as folder:
+        page = browser.new_page(
             viewport={"width": 720, "height": 900}, device_scale_factor=1.5
         )
         for picture, tag in widgets().items():
@@ -75,7 +66,6 @@ def main() -> int:
             page.goto(file.as_uri(), wait_until="networkidle")
             page.locator(".widget[data-ready]").screenshot(path=picture)
             print(f"{picture.name}: {picture.stat().st_size // 1000} kB")
-        chromium.close()
     return 0
 
 

@@ -7,7 +7,6 @@ way of the tests that run one of their own.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -22,12 +21,11 @@ from urllib.parse import urlsplit
 import pytest
 from _repository import ROOT
 
+from book.chromium import MISSING, chromium, find
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Response
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ARGUMENTS = ["--disable-gpu", "--disable-background-networking", "--no-first-run"]
-ARGUMENTS += ["--disable-component-update", "--disable-sync"]
 WIDE = (1280, 900)
 PHONE = (360, 740)
 
@@ -109,17 +107,10 @@ def site_url(site: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium; a test that asks for it skips where there is none."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser is installed (looked for {', '.join(BROWSERS)})")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=found, args=ARGUMENTS, chromium_sandbox=False
-        )
-        yield chromium
-        chromium.close()
+    if find() is None:
+        pytest.skip(MISSING)
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
