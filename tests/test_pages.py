@@ -138,6 +138,8 @@ def test_everything_public_is_in_the_reference(site) -> None:
     known = {name for kind in kinds if kind.startswith("py:") for name in kinds[kind]}
     assert "dysample_lib.DySample.forward" in known
     expected = {f"{d.__name__}.{name}" for d in doors() for name in public(d)}
+    front = {a.get_text().rstrip("()") for a in page(site, "book/api/index")("a")}
+    assert set(public(dysample_lib)) <= front
     assert len(expected) > 100
     assert expected - known == set()
 
