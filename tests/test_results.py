@@ -11,9 +11,10 @@ from dysample_lib.results import (
     difference,
     ladder_table,
     paired_differences,
+    recorded_runs,
     scores,
 )
-from dysample_lib.upsamplers import LADDER
+from dysample_lib.upsamplers import LADDER, PREDECESSORS
 
 SOME = [
     *runs("naive", {0: 0.59, 1: 0.68, 2: 0.77}, upsampler_parameters=1_000),
@@ -128,3 +129,15 @@ def test_table_arguments_have_to_fit() -> None:
     apart = [*runs("nearest", {0: 0.5}), *runs("bilinear", {1: 0.5})]
     with pytest.raises(ValueError, match="share at least one seed"):
         ladder_table(apart)
+
+
+def test_the_recorded_steps_are_what_the_introduction_says_of_them() -> None:
+    """Under "What we found", in words: another record needs other words."""
+    table = paired_differences(
+        recorded_runs("ladder"), "boundary_iou", predecessors=PREDECESSORS
+    )
+    steps = dict(zip(table["upsampler"], table["verdict"], strict=True))
+    assert steps.pop("bilinear") == steps.pop("naive") == "helps"
+    assert (steps.pop("static_scope"), steps.pop("grouping")) == ("hurts", "helps")
+    assert set(steps.values()) == {"no difference shown"}
+    assert len(steps) == 4
