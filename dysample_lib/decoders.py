@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .encoders import conv_norm_relu
+from .pointwise import PointwiseConv2d
 from .upsamplers import UPSAMPLERS, GuidedUpsampler, build_upsampler
 
 
@@ -38,7 +39,7 @@ class PointwiseDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.project = conv_norm_relu(channels[-1], width)
-        self.classify = nn.Conv2d(width, num_classes, 1)
+        self.classify = PointwiseConv2d(width, num_classes)
         finer = channels[-2::-1] if UPSAMPLERS[upsampler].guided else ()
         self.guides = nn.ModuleList(conv_norm_relu(c, width) for c in finer)
         self.upsamplers = _upsamplers(upsampler, width, 3)
@@ -73,7 +74,7 @@ class SegFormerDecoder(nn.Module):
         super().__init__()
         self.project = nn.ModuleList(conv_norm_relu(c, width) for c in channels)
         self.fuse = conv_norm_relu(width * len(channels), width)
-        self.classify = nn.Conv2d(width, num_classes, 1)
+        self.classify = PointwiseConv2d(width, num_classes)
         self.upsamplers = _upsamplers(upsampler, width, sum(range(len(channels))))
 
     def forward(self, levels: list[Tensor]) -> Tensor:
@@ -104,7 +105,7 @@ class FPNDecoder(nn.Module):
         super().__init__()
         self.lateral = nn.ModuleList(conv_norm_relu(c, width) for c in channels)
         self.smooth = conv_norm_relu(width, width, kernel=3)
-        self.classify = nn.Conv2d(width, num_classes, 1)
+        self.classify = PointwiseConv2d(width, num_classes)
         self.upsamplers = _upsamplers(upsampler, width, len(channels) - 1)
 
     def forward(self, levels: list[Tensor]) -> Tensor:

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._checks import check_choice, check_groups, check_map, check_positive_integer
+from .coordinates import grid, steps
 from .gathering import gather
 
 # torch 2.6 does not tell export from compilation.
@@ -73,18 +74,9 @@ def initial_positions(
     check_choice("mode", mode, INITIAL_MODES)
     if not dtype.is_floating_point:
         raise TypeError(f"dtype has to be a floating-point type, got {dtype}")
-    steps = _steps(scale, mode, dtype, device) - 0.5
-    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    start = steps(scale, mode, dtype, device) - 0.5
+    y, x = torch.meshgrid(start, start, indexing="ij")
     return torch.stack((x, y))
-
-
-def _steps(
-    scale: int, mode: str | None, dtype: torch.dtype, device: torch.device | str | None
-) -> Tensor:
-    """Where the points of one pixel start on one axis, from its left edge, (s,)."""
-    if mode == "bilinear":
-        return (torch.arange(scale, dtype=dtype, device=device) + 0.5) / scale
-    return torch.full((scale,), 0.5, dtype=dtype, device=device)
 
 
 def sampling_grid(offsets: Tensor, scale: int) -> Tensor:
@@ -119,8 +111,8 @@ def sampling_grid(offsets: Tensor, scale: int) -> Tensor:
             f"offsets has to have a positive multiple of 2·scale² = {per_group} "
             f"channels, got {channels}"
         )
-    dtype = torch.promote_types(offsets.dtype, torch.float32)
-    return _grid(offsets, scale, channels // per_group, None, 1.0, dtype)
+    points = _points(offsets, scale, channels // per_group)
+    return grid(points, None, 1.0, torch.promote_types(offsets.dtype, torch.float32))
 
 
 def point_sample(
@@ -155,8 +147,9 @@ def point_sample(
 
     Convention:
         Computed in float32 or better. Float32 maps of more than
-        :data:`FLOAT32_SIZE` rows or columns are sampled in float64, except in
-        exported and traced graphs, which serve all sizes.
+        :data:`FLOAT32_SIZE` rows or columns are sampled in float64, except on
+        ``"mps"``, which has none, and in exported and traced graphs, which serve all
+        sizes.
 
     Raises:
         TypeError, ValueError: if the shapes, types or groups do not fit together.
@@ -178,21 +171,46 @@ def point_sample(
             f"offsets has to be (B, 2·groups·scale², H, W) = {expected} for these "
             f"features, got {tuple(offsets.shape)}"
         )
+    return sample(
+        features,
+        _points(offsets, scale, groups),
+        initial=initial,
+        reach=reach,
+        deterministic=deterministic,
+    )
+
+
+def sample(
+    features: Tensor,
+    points: Tensor,
+    *,
+    initial: str | None,
+    reach: float,
+    deterministic: bool,
+) -> Tensor:
+    """:func:`point_sample` without checks, for offsets that have a dimension for each.
+
+    Shape:
+        * features: (B, C, H, W)
+        * points: (B, 2, g, s, s, H, W), with any strides
+        * returns: (B, C, s·H, s·W), in the dtype of ``features``
+    """
+    batch, channels, height, width = features.shape
+    groups, scale = points.shape[2:4]
     # One dtype for both, and the coordinates decide how wide.
     dtype = torch.promote_types(
-        torch.promote_types(features.dtype, offsets.dtype), torch.float32
+        torch.promote_types(features.dtype, points.dtype), torch.float32
     )
     if deterministic:
-        start = _steps(scale, initial, dtype, offsets.device) - 0.5
-        x, y = _points(offsets, scale, groups)
-        x = torch.add(start, x, alpha=reach)
-        y = torch.add(start.view(scale, 1, 1), y, alpha=reach)
-        return gather(features.to(dtype), x, y).to(features.dtype)
-    if features.dtype == torch.float32 and _beyond_float32(height, width):
+        start = steps(scale, initial, dtype, points.device) - 0.5
+        return gather(features.to(dtype), points.to(dtype), start, reach).to(
+            features.dtype
+        )
+    if features.dtype == torch.float32 and _beyond_float32(features):
         dtype = torch.float64
     sampled = F.grid_sample(
         features.to(dtype).reshape(batch * groups, channels // groups, height, width),
-        _grid(offsets, scale, groups, initial, reach, dtype).flatten(0, 1),
+        grid(points, initial, reach, dtype).flatten(0, 1),
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
@@ -202,42 +220,15 @@ def point_sample(
     )
 
 
-def _beyond_float32(height: int, width: int) -> bool:
+def _beyond_float32(features: Tensor) -> bool:
     # A branch on the size would tie an exported graph to one side of it.
     if torch.jit.is_tracing() or _is_exporting():
         return False
-    return max(height, width) > FLOAT32_SIZE
+    # Metal has no float64 at all.
+    return max(features.shape[2:]) > FLOAT32_SIZE and features.device.type != "mps"
 
 
-def _points(offsets: Tensor, scale: int, groups: int) -> tuple[Tensor, Tensor]:
-    """x and y of all points, each beside its pixel: (B, g, H, s, W, s)."""
+def _points(offsets: Tensor, scale: int, groups: int) -> Tensor:
+    """(B, 2·g·s², H, W) → (B, 2, g, s, s, H, W)."""
     batch, _, height, width = offsets.shape
-    points = offsets.reshape(batch, 2, groups, scale, scale, height, width)
-    x, y = points.permute(1, 0, 2, 5, 3, 6, 4).unbind(0)
-    return x, y
-
-
-def _grid(
-    offsets: Tensor,
-    scale: int,
-    groups: int,
-    initial: str | None,
-    reach: float,
-    dtype: torch.dtype,
-) -> Tensor:
-    """The grid (B, g, s·H, s·W, 2) in ``dtype``, in as few passes as there can be."""
-    batch, _, height, width = offsets.shape
-    device = offsets.device
-    start = _steps(scale, initial, dtype, device)
-    columns = torch.arange(width, dtype=dtype, device=device).view(width, 1) + start
-    rows = torch.arange(height, dtype=dtype, device=device).view(height, 1) + start
-    x, y = _points(offsets, scale, groups)
-    # A division, as size / 2 is exact and 2 / size is not; grid_sample multiplies by
-    # size / 2 again, and the two roundings mostly cancel.
-    x = torch.add(columns, x, alpha=reach).div_(width / 2).sub_(1)
-    y = torch.add(rows.view(height, scale, 1, 1), y, alpha=reach)
-    y = y.div_(height / 2).sub_(1)
-    # One plane for each axis: that is quicker to write, and no slower to read.
-    grid = torch.stack((x, y), dim=2)
-    grid = grid.reshape(batch, groups, 2, scale * height, scale * width)
-    return grid.permute(0, 1, 3, 4, 2)
+    return offsets.reshape(batch, 2, groups, scale, scale, height, width)

@@ -4,7 +4,8 @@ Three kinds are in use:
 
 * the standalone module's: ``offset.weight``, ``offset.bias``, for dynamic scope
   ``scope.weight``, and the constant ``init_pos``;
-* the segmentation code's, whose scope layer has a bias besides, ``scope.bias``;
+* the segmentation and detection code's, whose scope layer has a bias besides,
+  ``scope.bias``;
 * whole checkpoints, a dict with a ``state_dict`` in which the upsamplers are some
   entries of many, ``neck.upsample_modules.0.offset.weight`` and so on.
 """
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ._tensor_files import read_tensors
 from .upsamplers import DySample, init_pos
 
 _LAYERS = ("offset.weight", "offset.bias", "scope.weight", "scope.bias")
@@ -65,8 +67,8 @@ def load_dysample_state_dict(
             names have in common: ``0``, ``1`` of a ``ModuleList`` to
             ``neck.upsample_modules.0`` and ``.1``. Those the module lacks are dropped.
         state_dict: a state dict in any of the spellings above, a checkpoint with a
-            ``"state_dict"`` in it, or the path of one. A path is read with
-            ``weights_only=True``: no code in the file is run.
+            ``"state_dict"`` in it, or the path of one. No code in the file is run: what
+            is neither tensor nor plain value is read as an empty stand-in.
         prefix: look only at entries that begin like this, for instance
             ``"neck.upsample_modules.0."`` for one upsampler of several.
 
@@ -117,16 +119,7 @@ def load_dysample_state_dict(
 def _entries(state_dict: Any) -> Mapping[str, Any]:
     """The names and values, out of whatever wraps them."""
     if isinstance(state_dict, (str, os.PathLike)):
-        try:
-            state_dict = torch.load(state_dict, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise ValueError(
-                f"{os.fspath(state_dict)} cannot be read as plain tensors "
-                f"({type(error).__name__}); if you trust where it comes from, load it "
-                "yourself and pass its state dict"
-            ) from error
+        state_dict = read_tensors(state_dict)
     if not isinstance(state_dict, Mapping):
         raise TypeError(
             "state_dict has to be a state dict, a checkpoint that holds one or the "

@@ -104,7 +104,6 @@ def test_gradients_are_those_of_the_function() -> None:
         return point_sample(features, offsets, 2, 2, deterministic=True)
 
     assert torch.autograd.gradcheck(call, (features, offsets))
-    assert torch.autograd.gradgradcheck(call, (features, offsets), fast_mode=True)
 
 
 def test_points_that_left_the_map_read_its_border() -> None:

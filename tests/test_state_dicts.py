@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -218,18 +217,3 @@ def test_what_cannot_be_matched_is_refused(build: Callable[..., DySample]) -> No
     for arguments in ((build(), [1]), (build(), {}, 1), ({}, {})):
         with pytest.raises(TypeError, match="has to be a"):
             load_dysample_state_dict(*arguments)  # type: ignore[arg-type]
-
-
-def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return (Path.touch, (tmp_path / "ran",))
-
-    path = tmp_path / "trap.pth"
-    for save in (torch.save, lambda x, p: p.write_bytes(pickle.dumps(x))):
-        save({"state_dict": {"offset.weight": Trap()}}, path)
-        with pytest.raises(ValueError, match=r"trap\.pth cannot be read as plain"):
-            load_dysample_state_dict(DySample(16), path)
-    assert not (tmp_path / "ran").exists()
-    with pytest.raises(FileNotFoundError):
-        load_dysample_state_dict(DySample(16), tmp_path / "none.pth")

@@ -13,7 +13,8 @@ from .._checks import (
     check_scope,
 )
 from ..output_size import check_output_size, fit
-from ..sampling import INITIAL_MODES, initial_positions, point_sample
+from ..pointwise import PointwiseConv2d
+from ..sampling import INITIAL_MODES, initial_positions, sample
 from . import init_pos
 from .flops import Flops
 
@@ -52,8 +53,8 @@ class DySample(nn.Module):
         scope: the static factor, in low-resolution pixels per unit of the linear
             layer's output, or ``"dynamic"``.
         initial: where the points start, ``"bilinear"`` or ``"nearest"``.
-        scope_bias: give the dynamic scope's layer a bias, as the authors'
-            segmentation code does; the paper's has none.
+        scope_bias: give the dynamic scope's layer a bias, as the authors' detection
+            and segmentation code does; their standalone module has none.
         deterministic: add gradients in a fixed order, at 5 to 9 times the cost on a
             CPU; see :func:`dysample_lib.point_sample`.
 
@@ -110,13 +111,11 @@ class DySample(nn.Module):
         self.initial = initial
         self.deterministic = deterministic
 
-        if style == "lp":
-            linear_in, linear_out = in_channels, 2 * groups * scale**2
-        else:
-            linear_in, linear_out = in_channels // scale**2, 2 * groups
-        self.offset = nn.Conv2d(linear_in, linear_out, 1)
+        shared = scale**2 if style == "pl" else 1  # points with the same weights
+        sizes = in_channels // shared, 2 * groups * scale**2 // shared
+        self.offset = PointwiseConv2d(*sizes)
         if self.static_scope is None:
-            self.scope = nn.Conv2d(linear_in, linear_out, 1, bias=scope_bias)
+            self.scope = PointwiseConv2d(*sizes, bias=scope_bias)
         self.register_load_state_dict_pre_hook(init_pos.take)
         self.reset_parameters()
 
@@ -138,9 +137,9 @@ class DySample(nn.Module):
         """
         if self.static_scope is not None:
             return self.static_scope
-        logits = self.scope(self._shuffled(x))
+        logits = self._points(self.scope(self._shuffled(x)))
         reach = logits.to(torch.promote_types(x.dtype, torch.float32)).sigmoid()
-        return 0.5 * self._unshuffled(reach)
+        return 0.5 * reach.flatten(1, 4)
 
     def offsets(self, x: Tensor) -> Tensor:
         """The offsets O of the sampling points, initial positions included.
@@ -152,19 +151,19 @@ class DySample(nn.Module):
         check_map("x", x, channels=self.in_channels)
         dtype = torch.promote_types(x.dtype, torch.float32)
         start = self.initial_offsets(dtype, x.device)
-        moves, reach = self._moves(x)
-        return torch.add(start, moves.to(dtype), alpha=reach)
+        points, reach = self._moves(x)
+        return torch.add(start, points.flatten(1, 4).to(dtype), alpha=reach)
 
     def _moves(self, x: Tensor) -> tuple[Tensor, float]:
         """The learned part of the offsets, and a factor that is yet to be applied."""
         seen = self._shuffled(x)
         moves = self.offset(seen)
         if self.static_scope is not None:
-            return self._unshuffled(moves), self.static_scope
+            return self._points(moves), self.static_scope
         # Past the layers nothing is rounded to half precision.
         dtype = torch.promote_types(x.dtype, torch.float32)
         moves = self.scope(seen).to(dtype).sigmoid() * moves.to(dtype)
-        return self._unshuffled(moves), 0.5
+        return self._points(moves), 0.5
 
     def initial_offsets(
         self, dtype: torch.dtype, device: torch.device | str | None = None
@@ -192,12 +191,11 @@ class DySample(nn.Module):
         """
         check_map("x", x, channels=self.in_channels)
         size = check_output_size(output_size, x.shape[2:], self.scale)
-        moves, reach = self._moves(x)
-        y = point_sample(
+        x = x.contiguous()  # once, for the layers and for grid_sample
+        points, reach = self._moves(x)
+        y = sample(
             x,
-            moves,
-            self.scale,
-            self.groups,
+            points,
             initial=self.initial,
             reach=reach,
             deterministic=self.deterministic,
@@ -205,18 +203,20 @@ class DySample(nn.Module):
         return fit(y, size)
 
     def _shuffled(self, x: Tensor) -> Tensor:
+        """What the layers see: the map, or for PL each point's own channels."""
         if self.style == "lp":
-            return x
+            return x.contiguous()
         # As the layers are 1×1, it is enough to move the points beside the batch.
         # (On a CPU torch's own shuffles fail for an empty batch.)
         return x.unflatten(1, (-1, self.scale**2)).transpose(1, 2).flatten(0, 1)
 
-    def _unshuffled(self, out: Tensor) -> Tensor:
+    def _points(self, out: Tensor) -> Tensor:
+        """What a layer returns, as a view (B, 2, g, s, s, H, W)."""
+        s, groups = self.scale, self.groups
         if self.style == "lp":
-            return out
-        points = self.scale**2
-        out = out.unflatten(0, (out.shape[0] // points, points))
-        return out.transpose(1, 2).flatten(1, 2)
+            return out.unflatten(1, (2, groups, s, s))
+        out = out.unflatten(0, (out.shape[0] // s**2, s, s)).unflatten(3, (2, groups))
+        return out.permute(0, 3, 4, 1, 2, 5, 6)
 
     def flops(self, height: int, width: int) -> Flops:
         """Operations for one map.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from .dysample import DySample
+from torch import Tensor
 
 
-def check(module: DySample, theirs: Tensor, name: str) -> None:
-    """Raise unless a checkpoint's ``init_pos`` holds the points of ``module``."""
+def check(module: Any, theirs: Tensor, name: str) -> None:
+    """Raise unless a checkpoint's ``init_pos`` holds the points of a DySample."""
     ours = module.initial_offsets(torch.float32, "cpu")
     theirs = theirs.detach().to("cpu", torch.float32)
     # Half-precision checkpoints hold rounded positions, hence the tolerance.
@@ -24,10 +21,8 @@ def check(module: DySample, theirs: Tensor, name: str) -> None:
         )
 
 
-def take(
-    module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: object
-) -> None:
+def take(module: Any, state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
     """Accept the authors' persistent ``init_pos``; it has to be the same points."""
     theirs = state_dict.pop(prefix + "init_pos", None)
     if theirs is not None:
-        check(cast("DySample", module), theirs, prefix + "init_pos")
+        check(module, theirs, prefix + "init_pos")
