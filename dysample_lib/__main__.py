@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ._checks import check_positive_integer
 from .budget import BUDGETS, current_budget
+from .datasets import DATASETS
 from .models import DECODERS
 from .upsamplers import LADDER, UPSAMPLERS
 
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     cost.set_defaults(job=_cost)
 
     for command in (train, sweep):
-        command.add_argument("--dataset", choices=("coastlines", "pets", "camvid"))
+        command.add_argument("--dataset", choices=DATASETS)
         command.add_argument("--root", type=Path, help="the data set's folder")
         command.add_argument("--decoder", choices=DECODERS, default="pointwise")
         command.add_argument("--budget", choices=BUDGETS)

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
+from upsampler_samples import OFF_LADDER
 
 from dysample_lib.encoders import SmallEncoder
 from dysample_lib.models import DECODERS, SegmentationNet, upsampler_inputs
 from dysample_lib.parameters import count_parameters
 from dysample_lib.training import seeded
-from dysample_lib.upsamplers import RIVALS, UPSAMPLERS
+from dysample_lib.upsamplers import UPSAMPLERS
 
 
 def build(seed: int = 0, **options: object) -> SegmentationNet:
@@ -41,7 +42,7 @@ def test_every_upsampler_trains_in_every_decoder(upsampler: str, decoder: str) -
     assert without == []
 
 
-@pytest.mark.parametrize("upsampler", ["dysample_s_plus", *RIVALS])
+@pytest.mark.parametrize("upsampler", ["dysample_s_plus", *OFF_LADDER])
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_networks_of_one_seed_differ_in_their_upsamplers_only(
     decoder: str, upsampler: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dysample_lib import build_upsampler
+from dysample_lib import LADDER, build_upsampler
 from dysample_lib.upsamplers import UPSAMPLERS
 
 NAMES = tuple(UPSAMPLERS)
+OFF_LADDER = tuple(name for name in NAMES if name not in LADDER)
 GUIDED = tuple(name for name in NAMES if UPSAMPLERS[name].guided)
 BY_KERNELS = tuple(n for n in NAMES if hasattr(build_upsampler(n, 16), "kernels"))
 
