@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from dysample_lib import (
     LADDER,
@@ -160,7 +159,7 @@ def test_dysample(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Before any work: with no layer to build, the message has to be the same.
-    monkeypatch.setattr(nn, "Conv2d", None)
+    monkeypatch.setattr("dysample_lib.upsamplers.dysample.PointwiseConv2d", None)
     if isinstance(message, tuple):
         message = SHUFFLE.format(*message)
     with pytest.raises(error, match=exactly(message)):

@@ -1,8 +1,9 @@
 """What a plain transcription of the paper's formulas gets wrong, and the library not.
 
 Each test asserts both halves. Rounding is in ``test_precision.py``, ONNX in
-``test_export.py``, arguments in ``test_arguments.py``, odd sizes in
-``test_output_size.py``, checkpoints in ``test_state_dicts.py``.
+``test_export.py``, devices in ``test_devices.py``, arguments in ``test_arguments.py``,
+odd sizes in ``test_output_size.py``, checkpoints in ``test_state_dicts.py`` and
+``test_tensor_files.py``, repeatable gradients in ``test_deterministic.py``.
 """
 
 from __future__ import annotations
@@ -91,13 +92,20 @@ def test_other_sizes_in_a_trace(scatter: Scatter) -> None:
     assert (wrong - plain(x)).abs().max() > 1
 
 
-def test_no_warnings(scatter: Scatter) -> None:
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        for deterministic in (False, True):
-            module = DySample(16, deterministic=deterministic)
-            module(torch.randn(2, 16, 3, 4)).sum().backward()
-    assert not seen
+def test_no_warnings() -> None:
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)  # else torch says each thing once per process
+    try:
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            for deterministic in (False, True):
+                module = DySample(16, scope="dynamic", deterministic=deterministic)
+                module(torch.randn(2, 16, 3, 4)).sum().backward()
+            assert not seen
+            torch.meshgrid(torch.arange(3), torch.arange(4))  # as the authors call it
+            assert "indexing" in str(seen[-1].message)
+    finally:
+        torch.set_warn_always(before)
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
