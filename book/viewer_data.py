@@ -31,7 +31,7 @@ OUT = Path(__file__).resolve().parent / "_static" / "viewer"
 SHOWN = ("nearest", "bilinear", "naive", "initial_offsets", "static_scope")
 SHOWN += ("grouping", "dynamic_scope")
 UNIT = 100  # walks are whole hundredths of a feature pixel
-WIDEST = 0.5  # of the ranges that dynamic scope can give
+START = 0.25  # of the ranges of dynamic scope
 
 
 def path(labels: np.ndarray) -> str:
@@ -83,13 +83,18 @@ def step(name: str, budget: str, image: torch.Tensor, truth: np.ndarray) -> dict
     save(f"{name}-prediction", fills(labels))
     save(f"{name}-error", errors(image.permute(1, 2, 0).numpy(), wrong))
     up = run.model.decoder.upsamplers[0]
+    moved = sampled(run.model, image)
+    maps = [lv["ranges"] for lv in moved if isinstance(lv["ranges"], np.ndarray)]
+    far = max((np.abs(m - START).max() for m in maps), default=0)  # one scale for all
     levels = []
-    for number, level in enumerate(sampled(run.model, image), start=1):
+    for number, level in enumerate(moved, start=1):
         ranges = level["ranges"]
         if isinstance(ranges, np.ndarray):
-            colours = matplotlib.colormaps[style.DIVERGING](ranges / WIDEST)[..., :3]
+            share = 0.5 + (ranges - START) / (2 * far)
+            colours = matplotlib.colormaps[style.DIVERGING](share)[..., :3]
             save(f"{name}-ranges-{number}", colours)
-            ranges = {"lowest": float(ranges.min()), "highest": float(ranges.max())}
+            ends = {"lowest": ranges.min(), "highest": ranges.max(), "far": far}
+            ranges = {key: round(float(value), 4) for key, value in ends.items()}
         walks = np.round(UNIT * level["walks"]).astype(int)
         levels.append({"walks": walks.ravel().tolist(), "ranges": ranges})
     return {

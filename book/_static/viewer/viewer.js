@@ -114,11 +114,12 @@
       if (typeof level.ranges === "number") {
         return { nodes: [blank], remark: `the same factor everywhere: ${level.ranges}` };
       }
-      const { lowest, highest } = level.ranges;
+      const { lowest, highest, far } = level.ranges;
       const ends = `ranges from ${number(lowest)} to ${number(highest)}`;
+      const ink = `purple ${number(0.25 - far)}, white 0.25, orange ${number(0.25 + far)}`;
       return {
         nodes: [picture(`${step.name}-ranges-${state.level + 1}`)],
-        remark: `${ends}; white: 0.25, the start, purple: less, orange: more`,
+        remark: `${ends} (${ink})`,
       };
     }
 
