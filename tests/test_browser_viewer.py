@@ -1,0 +1,90 @@
+"""The viewer of learned offsets in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from _browser import PHONE, WIDE
+from _widgets import VIEWERS, Viewer, steps_by_name, viewer_data
+
+
+@pytest.fixture
+def viewer(open_page):
+    return lambda name, **options: Viewer(
+        open_page(f"notebooks/{name}.html", **options)
+    )
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_the_slider_between_two_steps_is_moved_by_key_and_by_hand(viewer, size):
+    seen = viewer(VIEWERS[0], size=size)
+    assert seen.clip() == "inset(0px 0px 0px 50%)"
+    seen.bar.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        seen.page.keyboard.press(key)
+    assert seen.bar.input_value() == "51"
+    assert seen.clip() == "inset(0px 0px 0px 51%)"
+    seen.page.keyboard.press("Home")
+    assert seen.clip() in ("inset(0px 0px 0px 0%)", "inset(0px)")
+    box = seen.root.locator(".viewer-stage").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    seen.page.mouse.move(box["x"] + 5, middle)
+    seen.page.mouse.down()
+    seen.page.mouse.move(box["x"] + 0.8 * box["width"], middle, steps=3)
+    seen.page.mouse.up()
+    assert abs(int(seen.bar.input_value()) - 80) <= 1
+    assert not seen.visit.errors
+
+
+def test_the_viewer_says_what_was_measured(viewer):
+    seen = viewer(VIEWERS[-1])
+    steps = steps_by_name()
+    side = viewer_data()["tile"][0]
+    for show in ("prediction", "error"):
+        seen.set("Show", show)
+        for name, step in steps.items():
+            seen.set("Left step", name)
+            wrong = f"{100 * step['wrong'] / side**2:.1f} % of the tile's pixels wrong"
+            assert wrong in seen.remark("left")
+            assert f"boundary IoU {100 * step['score']:.1f} %" in seen.remark("left")
+            images = seen.root.locator(".viewer-left image")
+            assert images.get_attribute("href").endswith(f"{name}-{show}.png")
+    seen.page.wait_for_load_state("networkidle")
+    assert not seen.visit.errors
+
+
+def test_the_viewer_draws_the_walks_that_were_learned(viewer):
+    seen = viewer(VIEWERS[1])
+    data, steps = viewer_data(), steps_by_name()
+    seen.set("Show", "points")
+    for name, step in steps.items():
+        seen.set("Right step", name)
+        for level, (height, width) in enumerate(data["sizes"]):
+            seen.set("Upsampler", level)
+            path = seen.root.locator(".viewer-right .viewer-ends").get_attribute("d")
+            assert path.count("M") == 4 * height * width
+            if not step["levels"]:
+                assert "no point moves" in seen.remark("right")
+                continue
+            walks = torch.tensor(step["levels"][level]["walks"]) / data["unit"]
+            walks = walks.view(2, step["groups"], -1)
+            group = 1 if step["groups"] > 1 else 0
+            if group:
+                seen.set("Group", group)
+            length = walks[:, group].norm(dim=0)
+            text = f"median {length.quantile(0.5):.2f}, longest {length.max():.2f}"
+            assert text in seen.remark("right")
+    assert not seen.visit.errors
+
+
+def test_scope_maps_are_there_for_dynamic_scope(viewer):
+    seen = viewer(VIEWERS[-1])
+    step = steps_by_name()["dynamic_scope"]
+    assert "the same factor everywhere: 0.25" in seen.remark("left")
+    for number, level in enumerate(step["levels"]):
+        seen.set("Upsampler", number)
+        ends = "ranges from {lowest:.2f} to {highest:.2f}".format(**level["ranges"])
+        assert ends in seen.remark("right")
+        image = seen.root.locator(".viewer-right image").get_attribute("href")
+        assert image.endswith(f"dynamic_scope-ranges-{number + 1}.png")
+    assert not seen.visit.errors
