@@ -23,6 +23,7 @@ async () => {
   await document.fonts.ready;
   const all = (selector) => [...document.querySelectorAll(selector)];
   return {
+    theme: document.documentElement.dataset.theme,
     links: [...document.links].map((link) => link.href),
     anchors: all("[id], a[name]").map((element) => element.id || element.name),
     formulas: all(".math").length,

@@ -35,6 +35,7 @@ def found(browser, site, site_url) -> list[Found]:
             visit = Visit(context.new_page())
             visit.page.goto(f"{site_url}/{page}", wait_until="load")
             looks.append(look_at(visit, page, view))
+            assert looks[-1].facts["theme"] == scheme
             visit.page.close()
         context.close()
     assert {f"notebooks/{name}.html" for name in chapter_names()} < {
