@@ -179,6 +179,31 @@ def run_times(timed: dict[str, Any] | None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def support(recorded: dict[str, Any]) -> str:
+    """Where DySample runs: a row for each way to run it, a column for each dtype."""
+    cells, formats = recorded["cells"], recorded["formats"]
+    dtypes = list(
+        dict.fromkeys(d for h in cells.values() for m in h.values() for d in m)
+    )
+    rows = [("how", "what", *dtypes)]
+    for how, modes in cells.items():
+        for what, found in modes.items():
+            rows.append((how, what, *(said(found.get(dtype)) for dtype in dtypes)))
+    versions = ", ".join(f"{name} {v}" for name, v in recorded["versions"].items())
+    lines = [*table(*rows), f"Memory formats: {', '.join(formats)}. With {versions}."]
+    return "\n".join(lines) + "\n"
+
+
+def said(found: dict[str, str] | None) -> str:
+    """A cell of it: one word where all memory formats agree."""
+    if found is None:
+        return ""
+    words = {format: text.replace("yes", "✓") for format, text in found.items()}
+    if len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return "; ".join(f"{format}: {text}" for format, text in words.items())
+
+
 def all_records() -> list[Record]:
     """Every recorded run, each once."""
     files = sorted(RESULTS.glob("*.jsonl"))
@@ -195,6 +220,7 @@ FRAGMENTS: dict[str, Callable[[], str]] = {
     "_found.md": lambda: found(recorded_runs("ladder")),
     "_which.md": lambda: which(all_records()),
     "_run_times.md": lambda: run_times(noted_run_times()),
+    "_support.md": lambda: support(json.loads((RESULTS / "support.json").read_text())),
 }
 """What goes into which file."""
 

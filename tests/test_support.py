@@ -1,0 +1,76 @@
+"""The support matrix: what the record says is what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import support_cells as support
+import torch
+
+Outcomes = dict[tuple[str, str, str], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes | None]:
+    """With ``--record-support``, what to write when all cells have been run."""
+    if not request.config.getoption("record_support"):
+        yield None
+        return
+    found: Outcomes = {}
+    yield found
+    if set(found) == set(support.CELLS):
+        support.write(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "what", "dtype"), support.CELLS)
+def test_what_is_recorded_is_so(
+    how: str, what: str, dtype: str, outcomes: Outcomes | None
+) -> None:
+    found = support.outcome(how, what, dtype)
+    torch._dynamo.reset()
+    if outcomes is not None:
+        outcomes[how, what, dtype] = found
+    else:
+        assert found == support.recorded()["cells"][how][what][dtype], (
+            "if this is meant: pytest tests/test_support.py --record-support"
+        )
+
+
+def test_every_cell_is_recorded() -> None:
+    cells = support.recorded()["cells"]
+    listed = [(a, b, c) for a in cells for b in cells[a] for c in cells[a][b]]
+    assert sorted(listed) == sorted(support.CELLS)
+    for how, what, dtype in listed:
+        assert list(cells[how][what][dtype]) == list(support.FORMATS)
+
+
+def test_what_has_to_be_supported_is() -> None:
+    """No new record takes back a promise."""
+    cells = support.recorded()["cells"]
+    yes = dict.fromkeys(support.FORMATS, "yes")
+    for what in support.HOW["eager"]:
+        for dtype, found in cells["eager"][what].items():
+            assert found == yes, (what, dtype)
+    for how in support.HOW:
+        assert cells[how][support.HOW[how][0]]["float32"] == yes, how
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda y: y, "yes"),
+        (lambda y: y + 1e-3, "wrong values"),
+        (lambda y: y * float("nan"), "wrong values"),
+        (lambda y: y.detach() + 2 * (y - y.detach()), "wrong gradients"),
+    ],
+)
+def test_the_judge_is_no_pushover(change: Any, said: str) -> None:
+    module = support.build(torch.float32, "forward and backward")
+    x = torch.randn(2, 16, 5, 6)
+    exact = support.results(module, x, tuple(module.parameters()))
+    exact = [value.double() for value in exact]
+    mine = support.results(lambda x: change(module(x)), x, tuple(module.parameters()))
+    assert support.judge(mine, exact, "float32") == said
