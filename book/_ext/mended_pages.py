@@ -21,8 +21,6 @@ PICTURE = re.compile(
     r"<img (?![^>]* (?:width|height)=)"
     r"""(?=[^>]*src="([^":]*_images/[^":]+\.png)")"""
 )
-    r'<img (?![^>]* (?:width|height)=)(?=[^>]*src="([^":]*_images/[^":]+\.png)")'
-)
 
 
 def with_sizes(text: str, folder: Path) -> str:
