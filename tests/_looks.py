@@ -9,6 +9,8 @@ from typing import Any
 from _browser import PHONE, WIDE, Visit
 from axe_playwright_python.sync_playwright import Axe
 
+from book.chromium import chromium
+
 # Sums up by how much what is on the screen has jumped, from the first paint on.
 OBSERVE = """
 window.jumps = 0;
@@ -124,8 +126,21 @@ def pages_of(site: Path) -> list[str]:
     return sorted(path.relative_to(site).as_posix() for path in own)
 
 
-def look_at(visit: Visit, page: str, view: str) -> Found:
-    """Look at the open page of ``visit``."""
-    facts = visit.page.evaluate(LOOK)
-    violations = audit(visit, VIEWS[view][2])
-    return Found(page, view, visit, visit.sideways(), facts, violations)
+def look_at_all(view: str, pages: list[str], site_url: str) -> list[Found]:
+    """Open each page in a browser of its own that shows ``view``, and look at it."""
+    (width, height), scheme, rules = VIEWS[view]
+    looks = []
+    with chromium() as browser:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
+        context.add_init_script(OBSERVE)
+        for page in pages:
+            visit = Visit(context.new_page())
+            visit.page.goto(f"{site_url}/{page}", wait_until="load")
+            facts = visit.page.evaluate(LOOK)
+            assert facts["theme"] == scheme
+            violations = audit(visit, rules)
+            looks.append(Found(page, view, visit, visit.sideways(), facts, violations))
+            visit.page.close()
+    return looks
