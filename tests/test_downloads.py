@@ -52,6 +52,7 @@ def small_book(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_book_is_printed(small_book, browser, tmp_path):
     target = tmp_path / "small.pdf"
     script = [sys.executable, str(ROOT / "book" / "pdf.py")]

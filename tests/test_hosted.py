@@ -38,6 +38,7 @@ def no_downloads(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # it must not get through
 
 
+@pytest.mark.slow
 def test_a_host_has_what_it_brings_and_nothing_else(hosted, tmp_path):
     packages = hosted.with_needs(hosted.BROUGHT)
     assert {"torch", "ipython", "pillow"} <= {package.name for package in packages}
@@ -62,6 +63,7 @@ print(torch.__file__, torch.ones(3).sum().item())
     assert all(map(importlib.util.find_spec, absent + present))
 
 
+@pytest.mark.slow
 def test_the_setup_cell_installs_the_library_and_a_failure_is_told(
     hosted, tmp_path, no_downloads, capfd
 ):
