@@ -12,13 +12,19 @@ are shown: what disturbs the machine disturbs all of them. The columns:
 * ``published``: the formulas of the paper one after the other.
 * ``DySample``: this library; ``deterministic``: with ``deterministic=True``.
 * ``compiled``, with ``--compile``: ``torch.compile`` of ``DySample``.
+
+The process starts itself again with an allocator that keeps freed memory. glibc's gives
+large buffers back to the system, whose zeroed pages can then take longer than the
+arithmetic, in some processes and not in others; ``--allocator default`` leaves it so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import sys
 from functools import partial
 from typing import Any
 
@@ -68,6 +74,17 @@ class Bare(nn.Module):
         )
         y = y.view(batch, -1, *y.shape[2:])
         return y, *(layer(seen) for layer in self.layers)
+
+
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+"""What makes glibc's allocator keep freed memory; others do not read it."""
+
+
+def keep_memory() -> None:
+    """Start this program again under ``KEEP_MEMORY``, which is read at the start."""
+    if any(os.environ.get(name) != value for name, value in KEEP_MEMORY.items()):
+        command = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, command, os.environ | KEEP_MEMORY)
 
 
 def call(module: nn.Module, inputs: list[Tensor], backward: bool, turn: int) -> None:
@@ -156,11 +173,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9, help="turns that count")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["DySample"])
+    parser.add_argument("--allocator", choices=("keeps", "default"), default="keeps")
     arguments = parser.parse_args()
     if arguments.repeats < LEAST_REPEATS:
         parser.error(
             f"--repeats has to be at least {LEAST_REPEATS}, got {arguments.repeats}"
         )
+    if arguments.allocator == "keeps":
+        keep_memory()
     torch.set_num_threads(arguments.threads)
     rows = [
         row
@@ -171,6 +191,7 @@ def main() -> None:
     about = {
         "threads": torch.get_num_threads(),
         "repeats": arguments.repeats,
+        "allocator": arguments.allocator,
         "torch": torch.__version__,
         "processor": platform.processor() or platform.machine(),
         "version": __version__,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dysample_lib import LADDER
+from dysample_lib.figures import method
 from dysample_lib.results import (
     METRICS,
     Record,
@@ -48,10 +49,8 @@ ELSEWHERE = {"dataset": "camvid", "decoder": "segformer", "budget": "record"}
 
 def name(upsampler: str) -> str:
     """What prose calls it: DySample+ where a rung is + dynamic scope (DySample+)."""
-    label = UPSAMPLERS[upsampler].label
-    if upsampler in ("nearest", "bilinear"):
-        return f"{label} interpolation"
-    return label.partition("(")[2].rstrip(")") or label.removeprefix("+ ")
+    said = method(upsampler)
+    return f"{said} interpolation" if upsampler in ("nearest", "bilinear") else said
 
 
 def table(*rows: tuple[str, ...]) -> list[str]:
@@ -204,6 +203,28 @@ def said(found: dict[str, str] | None) -> str:
     return "; ".join(f"{format}: {text}" for format, text in words.items())
 
 
+def operator_cost(measured: dict[str, Any]) -> str:
+    """What the operator costs beside the one call that it cannot do without."""
+    rows = measured["rows"]
+    columns = [name for name in rows[0]["to_bare"] if name != "bare"]
+    cells = [
+        (
+            row["size"],
+            row["mode"],
+            f"{row['milliseconds']['bare']:.1f} ms",
+            *(f"{row['to_bare'][name]:.2f}×" for name in columns),
+        )
+        for row in rows
+    ]
+    about = measured["about"]
+    lines = [
+        *table(("map", "mode", "bare", *columns), *cells),
+        f"Medians of {about['repeats']} turns on {about['processor']}, threads: "
+        f"{about['threads']}, PyTorch {about['torch']}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def all_records() -> list[Record]:
     """Every recorded run, each once."""
     files = sorted(RESULTS.glob("*.jsonl"))
@@ -221,6 +242,9 @@ FRAGMENTS: dict[str, Callable[[], str]] = {
     "_which.md": lambda: which(all_records()),
     "_run_times.md": lambda: run_times(noted_run_times()),
     "_support.md": lambda: support(json.loads((RESULTS / "support.json").read_text())),
+    "_operator_cost.md": lambda: operator_cost(
+        json.loads((RESULTS / "operator_cost.json").read_text())
+    ),
 }
 """What goes into which file."""
 

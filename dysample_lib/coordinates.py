@@ -40,17 +40,20 @@ def grid(
     start = steps(scale, initial, **kind)
     columns = torch.arange(width, **kind).view(width, 1) + start
     rows = torch.arange(height, **kind).view(height, 1) + start
+    # In grid coordinates from here. 2 · position − size is exact for most scales, so
+    # that the division rounds once; what is added after is a small move.
+    columns, rows = (2 * columns - width) / width, (2 * rows - height) / height
     shape = (height, scale, width, scale)
     starts = torch.stack(
         (columns.expand(shape), rows.view(height, scale, 1, 1).expand(shape))
     )
-    # Copied once into the order of the result, so that all passes after run straight.
-    points = points.permute(0, 2, 1, 5, 3, 6, 4).to(dtype).contiguous()
-    # A division, as size / 2 is exact and 2 / size is not; grid_sample multiplies by
-    # size / 2 again, and the two roundings mostly cancel.
-    half = torch.cat([torch.full((1,), 0.5, **kind) * n for n in (width, height)])
-    planes = torch.add(starts, points, alpha=reach)
-    planes = planes.div_(half.view(2, 1, 1, 1, 1)).sub_(1)
+    sizes = [torch.ones(1, **kind) * n for n in (width, height)]
+    pixel = (2 / torch.cat(sizes)).view(2, 1, 1, 1, 1)
+    # Copied once into the order of the result, so that the passes after run straight,
+    # and in place: on a CPU a new buffer can cost more than the arithmetic.
+    planes = points.permute(0, 2, 1, 5, 3, 6, 4)
+    planes = planes.to(dtype, copy=True, memory_format=torch.contiguous_format)
+    planes = planes.mul_(reach * pixel).add_(starts)
     # One plane for each axis: that is quicker to write, and no slower to read.
     planes = planes.reshape(batch, groups, 2, scale * height, scale * width)
     return planes.permute(0, 1, 3, 4, 2)

@@ -56,7 +56,7 @@ def test_bubbles_stand_at_latency_and_accuracy_with_areas_of_operations():
     assert areas[1] == pytest.approx(3 * areas[0])
     (interval,) = named(fig, "grouping interval")
     np.testing.assert_allclose(interval.get_ydata(), [48, 53])
-    assert texts(fig) == ["+ grouping", "SAPA-B"]
+    assert texts(fig) == ["DySample", "SAPA-B"]
     assert ax.get_xscale() == "log" and ax.get_xlabel() == "forward [ms]"
     assert ax.get_title(loc="left") == "all of them"
     written = fig.get_supxlabel().replace("\n", " ")
@@ -133,7 +133,7 @@ def test_growth_is_drawn_with_its_law_and_exponent():
     np.testing.assert_allclose(line.get_xydata(), [[4, 4], [16, 8]])
     assert line.get_color() == figures.COLOURS["carafe"]
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == ["1.00  + grouping", "0.50  CARAFE"]
+    assert legend == ["1.00  DySample", "0.50  CARAFE"]
     assert ax.get_xscale() == ax.get_yscale() == "log"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("channels, C", "forward [ms]")
     assert "Some Processor, 2 threads" in fig.get_supxlabel()

@@ -16,7 +16,7 @@ from .pyramid import pyramid_diagram
 from .ranges import offset_histogram, range_overlap, walking_ranges
 from .reach import reachable_values
 from .slopes import edge_slope, kink
-from .style import COLOURS, label, use_style
+from .style import COLOURS, label, method, use_style
 from .tiles import cells, tile_page, world_bands
 from .toy import number_line, number_tables, start_points
 
@@ -35,6 +35,7 @@ __all__ = [
     "label",
     "ladder_plot",
     "learning_curves",
+    "method",
     "number_line",
     "number_tables",
     "offset_fields",

@@ -20,7 +20,7 @@ from .._checks import check_choice
 from ..cost import Cost, conditions
 from ..cost.report import COLUMNS
 from .curves import METRIC_NAMES, numbers
-from .style import MUTED, WIDTH, colour, label, styled
+from .style import MUTED, WIDTH, colour, method, styled
 
 LARGEST = 1500.0
 """Area of the largest bubble, in square points."""
@@ -159,7 +159,7 @@ def _name_bubbles(fig: Figure, ax: Axes, bubbles: Sequence[Bubble]) -> None:
         taken.append(Bbox([ends[0] - dot, ends[1] + dot]))
     for bubble in sorted(bubbles, key=lambda bubble: bubble.y):
         text = ax.annotate(
-            label(bubble.name).split(" (")[0],
+            method(bubble.name),
             (bubble.x, bubble.y),
             (0, 0),  # placed below
             textcoords="offset points",

@@ -14,7 +14,7 @@ from .._checks import check_choice
 from ..cost import Growth, conditions
 from ..cost.report import COLUMNS
 from .cost import logarithmic, note
-from .style import WIDTH, colour, label, styled
+from .style import WIDTH, colour, method, styled
 
 AXIS_NAMES = {
     "pixels": "pixels of the map, H·W",
@@ -80,7 +80,7 @@ def _power_law(ax: Axes, growth: Growth, measure: str) -> None:
         ends,
         factor * ends**exponent / unit,
         color=colour(name),
-        label=f"{exponent:.2f}  {label(name).split(' (')[0]}",
+        label=f"{exponent:.2f}  {method(name)}",
         gid=f"{name} fit",
     )
     ax.plot(growth.values, measured, "o", color=colour(name), gid=name)

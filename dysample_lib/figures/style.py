@@ -138,6 +138,16 @@ def label(name: str) -> str:
     return UPSAMPLERS[name].label if name in UPSAMPLERS else name
 
 
+def method(name: str) -> str:
+    """What an upsampler is called where it is no step of a ladder.
+
+    >>> method("grouping"), method("static_scope"), method("carafe")
+    ('DySample', 'static scope', 'CARAFE')
+    """
+    step = label(name).removeprefix("+ ")
+    return step.partition("(")[2].rstrip(")") or step
+
+
 def colour(name: str) -> str:
     """The colour of an upsampler; ink for any other text."""
     return COLOURS.get(name, INK)
