@@ -29,6 +29,7 @@ setup: $(VENV)/.dev-installed ## make .venv and install the project with all its
 book: $(VENV)/.book-installed ## run every notebook on this machine, build the site, print its path
 	@rm -rf _build/book-src
 	@$(BIN)/python book/execute.py --copy-to _build/book-src
+	@$(BIN)/python _build/book-src/book/fragments.py
 	@$(BIN)/python book/build.py --source _build/book-src
 
 html: $(VENV)/.book-installed ## build the site from the committed outputs (seconds)

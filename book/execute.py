@@ -3,10 +3,10 @@
     python book/execute.py                            in place, ready to commit
     python book/execute.py --copy-to _build/book-src  on copies, the checkout unchanged
 
-One line a notebook with its time; a complete run in place keeps them in
-results/runtimes.json. The first cell that fails ends the run: the cell and its error
-are shown and the exit code is 1. A notebook in place is only replaced once all of its
-cells have run.
+One line a notebook with its time; a complete run keeps them in results/runtimes.json,
+beside the notebooks' folder. The first cell that fails ends the run: the cell and its
+error are shown and the exit code is 1. A notebook in place is only replaced once all of
+its cells have run.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def explain(path: Path, error: Exception) -> str:
     return f"{path.name} stopped:\n{text}"
 
 
-def keep_times(seconds: dict[str, float]) -> None:
+def keep_times(seconds: dict[str, float], results: Path) -> None:
     """Note what each chapter took, and on what, for the page of run times."""
     import torch
 
@@ -127,7 +127,7 @@ def keep_times(seconds: dict[str, float]) -> None:
         "seconds": {chapter: round(took, 1) for chapter, took in seconds.items()},
     }
     text = json.dumps(noted, indent=2) + "\n"
-    (ROOT / "results" / "runtimes.json").write_text(text, encoding="utf-8")
+    (results / "runtimes.json").write_text(text, encoding="utf-8")
 
 
 def copy_sources(target: Path) -> None:
@@ -183,8 +183,8 @@ def main() -> int:
         print("\r" * INTERACTIVE + f"{label}  {seconds:6.1f} s{blank}", flush=True)
         taken[path.stem] = seconds
     print(f"{len(paths)} notebooks in {sum(taken.values()):.0f} s")
-    if not args.copy_to and not args.notebooks:
-        keep_times(taken)
+    if not args.notebooks:
+        keep_times(taken, folder.parent / "results")
     return 0
 
 

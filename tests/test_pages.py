@@ -29,6 +29,8 @@ API = sorted((ROOT / "book" / "api").glob("*.md"))
 def script(name: str) -> ModuleType:
     """One of the scripts in book/, as a module."""
     path = ROOT / "book" / f"{name}.py"
+    if str(path.parent) not in sys.path:  # scripts import their neighbours
+        sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -73,7 +75,7 @@ def records(**shifts: float) -> list[Record]:
 
 def test_advice_follows_the_intervals() -> None:
     def lines(**shifts: float) -> str:
-        return script("fragments").which(records(**shifts))
+        return script("score_tables").which(records(**shifts))
 
     assert "No difference shown between DySample and bilinear interp" in lines()
     assert "Use DySample instead of bilinear interpolation. | +20." in lines(
@@ -82,21 +84,27 @@ def test_advice_follows_the_intervals() -> None:
     assert "Keep bilinear interpolation: DySample is worse here. | −20." in lines(
         grouping=-0.2
     )
-    assert "CARAFE" not in lines()
-    assert "Use DySample instead of CARAFE. | +20." in lines(carafe=-0.2)
+
+
+def test_rivals_stand_beside_what_they_read() -> None:
+    rivals = script("score_tables").rivals
+    assert rivals(records()) == "No rival has been recorded yet.\n"
+    carafe, sapa = rivals(records(carafe=-0.2, sapa=0.1)).splitlines()[2:4]
+    assert carafe.startswith("| CARAFE | no | +20.") and ", helps |  |" in carafe
+    assert sapa.startswith("| SAPA-B | yes | −10.") and ", hurts |  |" in sapa
 
 
 def test_run_times_are_noted_and_shown(tmp_path, monkeypatch) -> None:
     execute, fragments = script("execute"), script("fragments")
     (tmp_path / "results").mkdir()
-    monkeypatch.setattr(execute, "ROOT", tmp_path)
     monkeypatch.setattr(fragments, "RESULTS", tmp_path / "results")
     monkeypatch.setenv("DYSAMPLE_BUDGET", "quick")
-    assert "No complete run" in fragments.run_times(fragments.noted_run_times())
+    assert "No complete run" in fragments.FRAGMENTS["_run_times.md"]()
 
-    execute.keep_times({"00_upsampling": 125.44, "01_naive_sampling": 59.9})
+    taken = {"00_upsampling": 125.44, "01_naive_sampling": 59.9}
+    execute.keep_times(taken, tmp_path / "results")
 
-    shown = fragments.run_times(fragments.noted_run_times())
+    shown = fragments.FRAGMENTS["_run_times.md"]()
     assert "| [](../notebooks/00_upsampling.ipynb) | 2:05 |" in shown
     assert "| [](../notebooks/01_naive_sampling.ipynb) | 1:00 |" in shown
     assert "All together: 3 minutes." in shown

@@ -151,6 +151,7 @@ def test_make_book_runs_copies_and_builds_the_site_from_them(checkout):
     assert make(checkout, "book").returncode == 0
     assert calls(checkout)[1:] == [
         "book/execute.py --copy-to _build/book-src",
+        "_build/book-src/book/fragments.py",
         "book/build.py --source _build/book-src",
     ]
 
@@ -163,9 +164,11 @@ def test_make_test_runs_everything_and_a_failure_ends_it(checkout):
         "-m ruff check .",
         "-m ruff format --check .",
         "-m mypy",
-        "-m pytest tests",
-        "-m pytest --nbval notebooks",
+        "-m pytest --numprocesses 2 --dist loadfile tests",
+        "-m pytest --numprocesses 2 --dist loadfile --nbval notebooks",
     ]
+    make(checkout, "test", "WORKERS=1")
+    assert calls(checkout)[-2:] == ["-m pytest tests", "-m pytest --nbval notebooks"]
     write_script(checkout / ".venv" / "bin" / "python", "exit 1\n")
     assert make(checkout, "test").returncode != 0
 
