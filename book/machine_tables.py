@@ -63,15 +63,15 @@ def operator_cost(measured: dict[str, Any] | None) -> str:
     cells = [
         (
             row["size"],
-            row["mode"],
-            f"{row['milliseconds']['bare']:.1f} ms",
+            row["mode"].replace("forward + backward", "and backward"),
+            f"{row['milliseconds']['bare']:.1f}",
             *(f"{row['to_bare'][name]:.2f}×" for name in columns),
         )
         for row in rows
     ]
     about = measured["about"]
     lines = [
-        *table(("map", "mode", "bare", *columns), *cells),
+        *table(("map", "mode", "bare [ms]", *columns), *cells),
         f"Medians of {about['repeats']} turns on {about['processor']}, threads: "
         f"{about['threads']}, PyTorch {about['torch']}.",
     ]

@@ -18,7 +18,9 @@ from dysample_lib.cost import (
     cost_table,
     cost_text,
     read_costs,
+    recorded_costs,
 )
+from dysample_lib.upsamplers import UPSAMPLERS
 
 ROW = ["8,192", "32", "2.000", "3.0", "5.0", "9.0", "12.35", "67.89"]
 """How the sample cost stands in every table."""
@@ -151,3 +153,16 @@ def test_the_command_writes_a_file_that_can_be_read_again(tmp_path, capsys):
 def test_the_command_says_what_is_wrong(options, message, capsys):
     assert main(["cost", *options.split()]) == 1
     assert capsys.readouterr().err.startswith(message)
+
+
+def test_the_recorded_bill_is_that_of_this_code():
+    """What does not depend on the machine is counted again."""
+    recorded = recorded_costs()
+    assert len(recorded) > 10
+    assert {cost.upsampler for cost in recorded} <= set(UPSAMPLERS)
+    conditions(recorded)  # of one machine
+    for cost in recorded:
+        assert (cost.channels, cost.height, cost.width) == (256, 120, 120)
+        module = cost.build()
+        assert cost.parameters == sum(p.numel() for p in module.parameters())
+        assert (cost.flops_layers, cost.flops_reading) == module.flops(120, 120)
