@@ -37,7 +37,13 @@ from dysample_lib import DySample, __version__, sampling_grid
 from dysample_lib.cost import in_turns
 from dysample_lib.cost.timing import LEAST_REPEATS
 
-SIZES = ((1, 256, 120, 120), (1, 64, 256, 256), (4, 64, 32, 32), (16, 32, 24, 24))
+SIZES = (
+    (1, 256, 120, 120),
+    (1, 64, 256, 256),
+    (1, 64, 320, 320),  # past FLOAT32_SIZE: DySample reads it in float64
+    (4, 64, 32, 32),
+    (16, 32, 24, 24),
+)
 VARIANTS: dict[str, dict[str, Any]] = {
     "DySample": {},
     "DySample+": {"scope": "dynamic"},
@@ -173,13 +179,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9, help="turns that count")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["DySample"])
-    parser.add_argument("--allocator", choices=("keeps", "default"), default="keeps")
+    parser.add_argument(
+        "--allocator", choices=("keeps memory", "default"), default="keeps memory"
+    )
     arguments = parser.parse_args()
     if arguments.repeats < LEAST_REPEATS:
         parser.error(
             f"--repeats has to be at least {LEAST_REPEATS}, got {arguments.repeats}"
         )
-    if arguments.allocator == "keeps":
+    if arguments.allocator == "keeps memory":
         keep_memory()
     torch.set_num_threads(arguments.threads)
     rows = [

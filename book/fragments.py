@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from machine_tables import operator_cost, run_times, support
+from machine_tables import operator_cost, run_times, support, training_cost
 from score_tables import found, rivals, which
 
 from dysample_lib.results import Record, read_records, recorded_runs
@@ -39,6 +39,7 @@ FRAGMENTS: dict[str, Callable[[], str]] = {
     "_run_times.md": lambda: run_times(noted("runtimes.json")),
     "_support.md": lambda: support(noted("support.json")),
     "_operator_cost.md": lambda: operator_cost(noted("operator_cost.json")),
+    "_training_cost.md": lambda: training_cost(noted("training_cost.json")),
 }
 """What goes into which file."""
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from markdown_table import table
 
+from dysample_lib.figures import method
+
 
 def run_times(timed: dict[str, Any] | None) -> str:
     """How long each chapter took, and on what."""
@@ -73,6 +75,28 @@ def operator_cost(measured: dict[str, Any] | None) -> str:
     lines = [
         *table(("map", "mode", "bare [ms]", *columns), *cells),
         f"Medians of {about['repeats']} turns on {about['processor']}, threads: "
+        f"{about['threads']}, PyTorch {about['torch']}, allocator: "
+        f"{about['allocator']}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def training_cost(measured: dict[str, Any] | None) -> str:
+    """What an epoch of the testbed takes beside bilinear interpolation's."""
+    if measured is None:
+        return "Nothing has been measured yet.\n"
+    cells = [
+        (
+            method(row["upsampler"]),
+            f"{row['images_per_second']:.0f}",
+            f"{row['to_bilinear']:.2f}×",
+        )
+        for row in measured["rows"]
+    ]
+    about = measured["about"]
+    lines = [
+        *table(("upsampler", "tiles a second", "time to bilinear's"), *cells),
+        f"Medians of {about['turns']} turns on {about['processor']}, threads: "
         f"{about['threads']}, PyTorch {about['torch']}.",
     ]
     return "\n".join(lines) + "\n"

@@ -143,11 +143,13 @@ def rivals(records: list[Record]) -> str:
     """DySample against upsamplers that are not of the ladder, in two decoders."""
     decoders = {"pointwise": "pointwise decoder", "fpn": "feature pyramid"}
     runs = {d: select(records, **{**SETTING, "decoder": d}) for d in decoders}
-    price = {run.upsampler: run.upsampler_parameters for run in runs["pointwise"]}
+    runs = {d: of for d, of in runs.items() if of}
+    first = runs["pointwise"]
+    price = {run.upsampler: run.upsampler_parameters for run in first}
     others = [step for step in UPSAMPLERS if step in price and step not in LADDER]
     if not others:
         return "No rival has been recorded yet.\n"
-    heads = (f"{head} [points]" for head in decoders.values())
+    heads = (f"{decoders[d]} [points]" for d in runs)
     rows = [("DySample against", "reads a guide", *heads, "learned values")]
     for other in others:
         gains = []
@@ -159,7 +161,7 @@ def rivals(records: list[Record]) -> str:
         rows.append((name(other), guided, *gains, f"{price[other]:,}"))
     lines = [
         *table(*rows),
-        f"Gains of DySample in {METRICS[METRIC]}, over {setting(runs['pointwise'])} or "
-        f"a feature pyramid. DySample has {price['grouping']:,} learned values there.",
+        f"Gains of DySample in {METRICS[METRIC]}, over {setting(first)}. There "
+        f"DySample has {price['grouping']:,} learned values.",
     ]
     return "\n".join(lines) + "\n"

@@ -37,8 +37,9 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def check_groups(groups: object, channels: int, channels_name: str) -> None:
     """Raise unless ``groups`` divides ``channels``."""
-    check_positive_integer("groups", groups)
-    if channels % groups:  # type: ignore[operator]
+    if not _is_integer(groups):
+        check_positive_integer("groups", groups)
+    if groups < 1 or channels % groups:  # type: ignore[operator]
         fits = ", ".join(map(str, divisors(channels)))
         raise ValueError(
             f"groups has to divide {channels_name}, got groups={groups} for "

@@ -139,9 +139,9 @@ class DySampleFPN(FeaturePyramidNetwork):
 def with_dysample_fpn(detector: Model, **dysample_options: Any) -> Model:
     """Put DySample into the feature pyramid of ``detector``, and return it.
 
-    For the models of torchvision's Faster R-CNN, Mask R-CNN, Keypoint R-CNN, RetinaNet
-    and FCOS builders with a ResNet-50 backbone, and any other model that holds a
-    ``FeaturePyramidNetwork`` whose levels halve. The detector is changed in place; all
+    For the models of torchvision's Faster R-CNN, Mask R-CNN and RetinaNet builders with
+    a ResNet-50 backbone, and any other model that holds a ``FeaturePyramidNetwork``
+    whose levels halve. The detector is changed in place; all
     its parameters and buffers stay what they were, under the same keys. Checkpoints of
     the original detector load with ``strict=False``: missing are the
     ``upsamplers`` alone.

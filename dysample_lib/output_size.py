@@ -32,13 +32,17 @@ def check_output_size(
         raise TypeError(
             f"output_size has to be a pair of integers (H, W), got {output_size!r}"
         )
+    # A size is symbolic while a graph is captured, and a tensor in a trace.
+    tracing = torch.jit.is_tracing()
+    kinds = (Integral, torch.SymInt, *([Tensor] if tracing else []))
     for wanted in output_size:
-        # A size is symbolic while a graph is captured.
-        if isinstance(wanted, bool) or not isinstance(wanted, (Integral, torch.SymInt)):
+        if isinstance(wanted, bool) or not isinstance(wanted, kinds):
             raise TypeError(
                 f"output_size has to be a pair of integers (H, W), got {output_size!r}"
             )
     height, width = output_size
+    if tracing:
+        return height, width  # a comparison would tie the trace to this size
     low = [max(1, scale * (n - 1) + 1) for n in size]
     high = [scale * (n + 1) - 1 for n in size]
     if not (low[0] <= height <= high[0] and low[1] <= width <= high[1]):
@@ -59,13 +63,15 @@ def fit(x: Tensor, output_size: tuple[int, int] | None) -> Tensor:
         return x
     # torch 2.6 does not tell export from compilation.
     exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)()
+    for_all_sizes = exporting or torch.jit.is_tracing()
     for dim, wanted in ((2, output_size[0]), (3, output_size[1])):
-        missing = wanted - x.shape[dim]
-        if exporting:
+        if for_all_sizes:
             # A branch on the size would tie the graph to one side of it.
             lines = torch.arange(wanted, device=x.device).clamp(max=x.shape[dim] - 1)
             x = x.index_select(dim, lines)
-        elif missing > 0:
+            continue
+        missing = wanted - x.shape[dim]
+        if missing > 0:
             last = x.narrow(dim, x.shape[dim] - 1, 1)
             x = torch.cat((x, *[last] * missing), dim)
         elif missing < 0:

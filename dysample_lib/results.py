@@ -201,6 +201,7 @@ def ladder_table(
 
     Returns:
         Text, indexed by the rungs' labels; "–" where there is nothing to say.
+        Seconds are those of the fastest run: others may have shared their machine.
 
     Raises:
         ValueError: if there are no runs, or runs that cannot stand in one table.
@@ -221,7 +222,7 @@ def ladder_table(
             step = _step(found, name, before.get(name), metric, level)
             row[f"Δ {METRICS[metric]} [points]"] = format_points(step)
         seconds = [run.seconds for run in runs]
-        row["seconds"] = f"{sum(seconds) / len(seconds):.0f}" if seconds else "–"
+        row["seconds"] = f"{min(seconds):.0f}" if seconds else "–"
         rows.append(row)
     index = pd.Index([_label(name) for name in order], name="upsampler")
     return pd.DataFrame(rows, index=index)

@@ -34,9 +34,9 @@ FLOAT32_SIZE = 256
 
 ``grid_sample`` takes absolute coordinates. In float32 they are rounded by up to
 size · 2⁻²⁴ pixels and more, which is an error of 4e-4 to 1e-3 in unit-normal maps of
-2048 columns. Larger float32 maps are therefore sampled in float64, at two to three
-times the cost. Raise it, ``dysample_lib.sampling.FLOAT32_SIZE = 4096``, where such an
-error does not matter.
+2048 columns. Larger float32 maps are therefore sampled in float64; the page "What it
+runs on" has the cost. Raise it, ``dysample_lib.sampling.FLOAT32_SIZE = 4096``, where
+such an error does not matter.
 """
 
 

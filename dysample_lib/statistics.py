@@ -134,4 +134,6 @@ def format_points(difference: Estimate) -> str:
         f"{100 * value:+.1f}".replace("-", "−")
         for value in (difference.mean, difference.low, difference.high)
     )
+    if mean in ("+0.0", "−0.0"):  # an end keeps its sign: it says which side of zero
+        mean = "0.0"
     return mean if math.isnan(difference.low) else f"{mean} [{low}, {high}]"

@@ -82,7 +82,8 @@ def exactly(message: str) -> str:
         (
             lambda: point_sample(X, OFFSETS, 2, 0),
             ValueError,
-            INTEGER.format("groups", 0),
+            "groups has to divide the channels of features, got groups=0 for the "
+            "channels of features=4 (divisors: 1, 2, 4)",
         ),
         (
             lambda: point_sample(X.numpy(), OFFSETS, 2),
@@ -122,8 +123,16 @@ INITIAL = "initial has to be one of 'nearest', 'bilinear', got {}"
             ValueError,
             DIVIDE.format(4, 6, "divisors: 1, 2, 3, 6"),
         ),
-        ({"groups": 0}, ValueError, INTEGER.format("groups", 0)),
-        ({"groups": -4}, ValueError, INTEGER.format("groups", -4)),
+        (
+            {"groups": 0},
+            ValueError,
+            DIVIDE.format(0, 16, "divisors: 1, 2, 4, 8, 16"),
+        ),
+        (
+            {"groups": -4},
+            ValueError,
+            DIVIDE.format(-4, 16, "divisors: 1, 2, 4, 8, 16"),
+        ),
         ({"groups": 4.0}, TypeError, INTEGER.format("groups", "4.0 (float)")),
         ({"in_channels": 0}, ValueError, INTEGER.format("in_channels", 0)),
         ({"in_channels": "16"}, TypeError, INTEGER.format("in_channels", "'16' (str)")),

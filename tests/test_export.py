@@ -18,7 +18,13 @@ from dysample_lib import build_upsampler
 VARIANTS = ("grouping", "dynamic_scope", "dysample_s", "dysample_s_plus")
 OPSETS = (16, 18, 20, 22)  # GridSample came with 16
 EXPORTED = (2, 16, 8, 10)
-OTHER_SIZES = ((2, 16, 8, 10), (1, 16, 5, 8), (3, 16, 33, 17), (1, 16, 1, 1))
+OTHER_SIZES = (
+    (2, 16, 8, 10),
+    (1, 16, 5, 8),
+    (3, 16, 33, 17),
+    (1, 16, 1, 1),
+    (1, 16, 2, 256),
+)
 
 
 @pytest.fixture(params=VARIANTS)

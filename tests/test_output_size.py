@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -144,3 +145,14 @@ def test_odd_sizes_in_exported_networks(pooled: bool, scatter: Scatter) -> None:
         images = torch.randn(size)
         y = program.module()(images)
         torch.testing.assert_close(y, net(images), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["grouping", "dysample_s_plus"])
+def test_a_traced_network_runs_at_other_odd_sizes(name: str, scatter: Scatter) -> None:
+    net = scatter(TopDown(name, False), std=0.2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, and the checks run only once
+        traced = torch.jit.trace(net, torch.randn(1, 3, 33, 45))
+    for size in ((33, 45), (40, 24), (47, 47)):
+        images = torch.randn(2, 3, *size)
+        torch.testing.assert_close(traced(images), net(images), rtol=0, atol=1e-5)

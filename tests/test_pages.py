@@ -90,8 +90,8 @@ def test_rivals_stand_beside_what_they_read() -> None:
     rivals = script("score_tables").rivals
     assert rivals(records()) == "No rival has been recorded yet.\n"
     carafe, sapa = rivals(records(carafe=-0.2, sapa=0.1)).splitlines()[2:4]
-    assert carafe.startswith("| CARAFE | no | +20.") and ", helps |  |" in carafe
-    assert sapa.startswith("| SAPA-B | yes | −10.") and ", hurts |  |" in sapa
+    assert carafe.startswith("| CARAFE | no | +20.") and ", helps | " in carafe
+    assert sapa.startswith("| SAPA-B | yes | −10.") and ", hurts | " in sapa
 
 
 def test_run_times_are_noted_and_shown(tmp_path, monkeypatch) -> None:

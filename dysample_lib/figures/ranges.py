@@ -111,8 +111,13 @@ def offset_histogram(before: Any, after: Any, touching: float) -> Figure:
         )
     columns = (("linear(X)", before, 1.0), ("offset in pixels", after, touching))
     fig, axes = plt.subplots(
-        len(before), 2, figsize=(WIDTH, 0.5 + 2.5 * len(before)), squeeze=False
+        len(before),
+        2,
+        figsize=(WIDTH, 0.5 + 2.5 * len(before)),
+        sharey="col",  # steps are compared down a column
+        squeeze=False,
     )
+    fig.supylabel("share of all values", fontsize=11)
     fig.set_layout_engine("constrained")
     for column, (what, values, bound) in enumerate(columns):
         flat = {name: array(name, v).ravel() for name, v in values.items()}

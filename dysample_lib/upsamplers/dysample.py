@@ -55,9 +55,9 @@ class DySample(nn.Module):
         initial: where the points start, ``"bilinear"`` or ``"nearest"``.
         scope_bias: give the dynamic scope's layer a bias, as the authors' detection
             and segmentation code does; their standalone module has none.
-        deterministic: add gradients in a fixed order; see
-            :func:`dysample_lib.point_sample`. Measured with
-            ``python -m benchmarks.operator_cost``, 1.5 to 6 times the cost on a CPU.
+        deterministic: add gradients in a fixed order, at several times the cost
+            (``python -m benchmarks.operator_cost``); see
+            :func:`dysample_lib.point_sample`.
 
     Shape:
         * input: (B, C, H, W), any floating-point dtype, any memory format

@@ -95,7 +95,7 @@ PREDECESSORS: dict[str, str] = {
     **dict(zip(LADDER[1:], LADDER[:-1], strict=True)),
     "dysample_s": "grouping",
 }
-"""The step that each one changes in one thing, the one before but for DySample-S."""
+"""What each step is compared with: the one before, but DySample for DySample-S."""
 
 
 def build_upsampler(name: str, channels: int, scale: int = 2) -> nn.Module:
