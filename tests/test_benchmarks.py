@@ -13,9 +13,6 @@ from benchmarks import operator_cost, training_cost
 LIMITS = {"1×256×120×120": 1.15, "1×64×256×256": 1.15, "4×64×32×32": 1.6}
 """Times bare ``grid_sample`` and the convolution."""
 
-NOISE = 1.1
-"""Medians of one call, ``grid_sample``'s backward pass, differ by that between runs."""
-
 TRAINING_LIMIT = 1.3
 """Times bilinear interpolation, an epoch of the testbed with DySample."""
 
@@ -30,7 +27,7 @@ def test_the_operator_costs_little_more_than_what_it_cannot_do_without() -> None
     for row in rows:
         assert row["to_bare"]["DySample"] <= LIMITS[row["size"]], row
         taken = row["milliseconds"]
-        assert taken["DySample"] <= NOISE * taken["published"], row
+        assert taken["DySample"] <= taken["published"], row
 
 
 def test_training_costs_little_more_than_with_bilinear_interpolation() -> None:
