@@ -56,6 +56,14 @@ def said(found: dict[str, str] | None) -> str:
     return "; ".join(f"{format}: {text}" for format, text in words.items())
 
 
+def conditions(turns: int, about: dict[str, Any]) -> str:
+    """What a benchmark's medians are of, and on what."""
+    return (
+        f"Medians of {turns} turns on {about['processor']}, threads: "
+        f"{about['threads']}, PyTorch {about['torch']}"
+    )
+
+
 def operator_cost(measured: dict[str, Any] | None) -> str:
     """What the operator costs beside the one call that it cannot do without."""
     if measured is None:
@@ -74,9 +82,7 @@ def operator_cost(measured: dict[str, Any] | None) -> str:
     about = measured["about"]
     lines = [
         *table(("map", "mode", "bare [ms]", *columns), *cells),
-        f"Medians of {about['repeats']} turns on {about['processor']}, threads: "
-        f"{about['threads']}, PyTorch {about['torch']}, allocator: "
-        f"{about['allocator']}.",
+        f"{conditions(about['repeats'], about)}, allocator: {about['allocator']}.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -96,7 +102,6 @@ def training_cost(measured: dict[str, Any] | None) -> str:
     about = measured["about"]
     lines = [
         *table(("upsampler", "tiles a second", "time to bilinear's"), *cells),
-        f"Medians of {about['turns']} turns on {about['processor']}, threads: "
-        f"{about['threads']}, PyTorch {about['torch']}.",
+        f"{conditions(about['turns'], about)}.",
     ]
     return "\n".join(lines) + "\n"
