@@ -8,6 +8,8 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
+from .sampling import _for_all_sizes
+
 
 def check_output_size(
     output_size: object, size: Sequence[int], scale: int
@@ -61,12 +63,9 @@ def fit(x: Tensor, output_size: tuple[int, int] | None) -> Tensor:
     """
     if output_size is None:
         return x
-    # torch 2.6 does not tell export from compilation.
-    exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)()
-    for_all_sizes = exporting or torch.jit.is_tracing()
+    for_all_sizes = _for_all_sizes()
     for dim, wanted in ((2, output_size[0]), (3, output_size[1])):
         if for_all_sizes:
-            # A branch on the size would tie the graph to one side of it.
             lines = torch.arange(wanted, device=x.device).clamp(max=x.shape[dim] - 1)
             x = x.index_select(dim, lines)
             continue

@@ -220,9 +220,13 @@ def sample(
     )
 
 
-def _beyond_float32(features: Tensor) -> bool:
+def _for_all_sizes() -> bool:
     # A branch on the size would tie an exported graph to one side of it.
-    if torch.jit.is_tracing() or _is_exporting():
+    return torch.jit.is_tracing() or _is_exporting()
+
+
+def _beyond_float32(features: Tensor) -> bool:
+    if _for_all_sizes():
         return False
     # Metal has no float64 at all.
     return max(features.shape[2:]) > FLOAT32_SIZE and features.device.type != "mps"
