@@ -1,25 +1,29 @@
 """Take the still pictures of the chapters' widgets: `make stills`.
 
-Each widget of a chapter names a picture inside it, which stands in for it where no
-script runs: in notebooks, in print, without JavaScript. This opens the widget as the
-chapter does, in the system's Chromium, and writes that picture.
+Each widget of a chapter holds a picture, which stands in for it where no script runs:
+in notebooks, in print, without JavaScript. This opens the widget as the chapter does,
+in the system's Chromium, and writes that picture into the cell. It is a data URI: a
+hosted notebook has no files beside it, and Colab shows no attachments.
 """
 
 from __future__ import annotations
 
-import json
+import io
 import re
 import sys
 import tempfile
+from base64 import b64encode
 from pathlib import Path
 
+import nbformat
 from chromium import chromium
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "book" / "_static"
 WIDGET = re.compile(
-    r'(<div class="(?:sampling-explorer|step-viewer)".*?>)\n\n'  # the tag, and in it
-    r"!\[.*?\]\((\.\./book/_static/\S+?)\)",  # the picture
+    r'(?P<tag><div class="(?:sampling-explorer|step-viewer)".*?>)\n\n'
+    r"!\[.*?\]\[(?P<picture>.*?)\]",
     re.S,
 )
 STYLES = ("widgets/widget.css", "explorer/explorer.css", "viewer/viewer.css")
@@ -30,16 +34,6 @@ SCRIPTS += ["viewer/viewer.js"]
 HIDDEN = (
     ".widget-controls, .widget-control, figcaption[id] { display: none !important }"
 )
-
-
-def widgets() -> dict[Path, str]:
-    """Picture → the tag of its widget, for all chapters."""
-    found = {}
-    for chapter in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]:
-            for tag, picture in WIDGET.findall("".join(cell["source"])):
-                found[(chapter.parent / picture).resolve()] = tag
-    return found
 
 
 def page_with(tag: str) -> str:
@@ -55,17 +49,36 @@ def page_with(tag: str) -> str:
     return "\n".join([*head, f"{tag}</div>", *scripts])
 
 
+def smaller(png: bytes) -> bytes:
+    """The picture in 64 colours, of which a drawing has fewer anyway."""
+    drawn = Image.open(io.BytesIO(png)).convert("RGB")
+    out = io.BytesIO()
+    drawn.quantize(64, dither=Image.Dither.NONE).save(out, "png", optimize=True)
+    return out.getvalue()
+
+
+def with_picture(source: str, name: str, png: bytes) -> str:
+    """A cell's source whose last line defines the picture ``name``."""
+    text = re.sub(rf"\n+\[{re.escape(name)}\]: .*", "", source)
+    return f"{text}\n\n[{name}]: data:image/png;base64,{b64encode(png).decode()}"
+
+
 def main() -> int:
     with chromium() as browser, tempfile.TemporaryDirectory() as folder:
         page = browser.new_page(
             viewport={"width": 720, "height": 900}, device_scale_factor=1.5
         )
-        for picture, tag in widgets().items():
-            file = Path(folder) / "widget.html"
-            file.write_text(page_with(tag), encoding="utf-8")
-            page.goto(file.as_uri(), wait_until="networkidle")
-            page.locator(".widget[data-ready]").screenshot(path=picture)
-            print(f"{picture.name}: {picture.stat().st_size // 1000} kB")
+        file = Path(folder) / "widget.html"
+        for chapter in sorted((ROOT / "notebooks").glob("*.ipynb")):
+            notebook = nbformat.read(chapter, as_version=4)
+            for cell in notebook.cells:
+                for tag, name in WIDGET.findall(cell.source):
+                    file.write_text(page_with(tag), encoding="utf-8")
+                    page.goto(file.as_uri(), wait_until="networkidle")
+                    png = smaller(page.locator(".widget[data-ready]").screenshot())
+                    cell.source = with_picture(cell.source, name, png)
+                    print(f"{chapter.stem}, {name}: {len(png) // 1000} kB")
+            nbformat.write(notebook, chapter)
     return 0
 
 

@@ -27,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what tests/test_support.py finds to results/support.json",
     )
+    parser.addoption(
+        "--hosted",
+        action="store_true",
+        help="run all chapters as a hosted notebook does, and not the shortest alone",
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -188,6 +188,18 @@ def test_offset_fields_have_a_panel_per_group(tile, groups):
     assert wheels == ["edge: 0.10 pixels"]
 
 
+def test_offset_fields_can_share_a_scale(tile):
+    offsets = initial_positions(2).flatten(1).reshape(-1, 1, 1).expand(-1, 3, 4).clone()
+    offsets[:4] += 0.1  # to the right, a quarter of the wheel's radius
+    fig = figures.offset_fields(offsets, 2, 1, tile[0], longest=0.4)
+    (field,) = (ax for ax in fig.axes if ax.get_title(loc="left") == "all channels")
+    quarter = fields.wheel(np.full((3, 4), 0.25), np.zeros((3, 4)))
+    np.testing.assert_allclose(field.images[0].get_array(), quarter, atol=1e-6)
+    assert "edge: 0.40 pixels" in [ax.get_title() for ax in fig.axes]
+    with pytest.raises(ValueError, match="longest has to be a positive length, got 0"):
+        figures.offset_fields(offsets, 2, 1, tile[0], longest=0)
+
+
 def test_interleave_puts_each_point_at_its_place_in_the_output():
     values = torch.randn(4, 3, 5)
     expected = F.pixel_shuffle(values[None], 2)[0, 0]

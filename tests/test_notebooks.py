@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from base64 import b64decode
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +20,7 @@ from _repository import (
     repository_url,
     source,
 )
+from PIL import Image
 
 # The first code cell of every chapter, word for word.
 SETUP_CELL = f"""\
@@ -140,6 +143,32 @@ def test_every_figure_has_alt_text_a_caption_and_a_name(path):
         assert len(mystnb["image"]["alt"]) >= 20, f"cell {number}: say what is seen"
         width = str(mystnb["image"].get("width", "100%"))
         assert width.endswith("%"), f"cell {number}: fixed widths overflow a phone"
+
+
+@every_chapter
+def test_pictures_in_the_text_are_in_the_notebook(path):
+    # A hosted notebook has no files beside it, and Colab shows no attachments.
+    for cell in read_notebook(path)["cells"]:
+        if cell["cell_type"] == "code":
+            continue
+        text = source(cell)
+        linked = re.findall(r"!\[[^\]]*\](?!\[)|<img", text)
+        assert not linked, "a picture is ![alt][name], and [name] a data URI"
+        for name in re.findall(r"!\[[^\]]*\]\[(.*?)\]", text):
+            data = re.search(rf"^\[{name}\]: data:image/png;base64,(.+)$", text, re.M)
+            assert data, name
+            with Image.open(io.BytesIO(b64decode(data[1], validate=True))) as picture:
+                assert picture.width > 700, name
+
+
+def test_every_widget_has_a_still_picture():
+    cells = [c for path in notebook_paths() for c in read_notebook(path)["cells"]]
+    tag = '<div class="(?:sampling-explorer|step-viewer)"'
+    widgets = [text for text in map(source, cells) if re.search(tag, text)]
+    assert len(widgets) == 7
+    for text in widgets:
+        still = r"!\[[^\]]{80,}\]\[[a-z-]+\]\n\n\*\w"  # described, with a caption
+        assert re.search(rf"{tag}[^>]*>\n\n{still}", text), text[:500]
 
 
 @every_chapter

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .style import INK, colour, label, styled
+from .style import INK, NARROW, colour, label, styled
 
 METRIC_NAMES = {
     "mean_iou": "mean IoU",
@@ -121,7 +121,7 @@ def _signed(share: float, form: str) -> str:
 def _rows(
     ax: Axes, estimates: Mapping[str, Any], form: str
 ) -> list[tuple[float, float, float]]:
-    """One row per estimate, first on top: dot, interval, and the number in words."""
+    """One row per estimate, first on top: name and number over dot and interval."""
     rows = [numbers(name, value) for name, value in estimates.items()]
     for y, (name, (mean, low, high)) in enumerate(zip(estimates, rows, strict=True)):
         ink = colour(name)
@@ -147,19 +147,13 @@ def _rows(
         text = _signed(mean, form)
         if known:
             text += f" [{_signed(low, form)}, {_signed(high, form)}]"
-        ax.annotate(
-            text,
-            (1.02, y),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=10,
-            annotation_clip=False,
-        )
-    ax.set_yticks(range(len(rows)), [label(name) for name in estimates])
-    for tick, name in zip(ax.get_yticklabels(), estimates, strict=True):
-        tick.set(color=colour(name), fontweight="bold")
-    ax.tick_params(axis="y", length=0)
-    ax.set_ylim(len(rows) - 0.4, -0.6)
+        over = {"y": y - 0.3, "va": "center", "transform": ax.get_yaxis_transform()}
+        # Grid lines end at the words.
+        over["bbox"] = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1}
+        ax.text(0, s=label(name), color=ink, fontweight="bold", fontsize=11, **over)
+        ax.text(1, s=text, ha="right", fontsize=11, **over)
+    ax.set_yticks([])
+    ax.set_ylim(len(rows) - 0.6, -0.6)
     ax.grid(axis="x")
     ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     ax.spines["left"].set_visible(False)
@@ -181,7 +175,7 @@ def ladder_plot(
     if not estimates:
         raise ValueError("estimates has to hold at least one upsampler, got none")
     fig, ax = plt.subplots(
-        figsize=(8, 0.9 + 0.4 * len(estimates)), layout="constrained"
+        figsize=(NARROW, 0.8 + 0.48 * len(estimates)), layout="constrained"
     )
     rows = _rows(ax, estimates, ".1f")
     intervals = any(not math.isnan(low) for _, low, _ in rows)
@@ -208,13 +202,13 @@ def forest_plot(
     if not differences:
         raise ValueError("differences has to hold at least one step, got none")
     fig, ax = plt.subplots(
-        figsize=(8, 0.9 + 0.4 * len(differences)), layout="constrained"
+        figsize=(NARROW, 0.8 + 0.48 * len(differences)), layout="constrained"
     )
     _rows(ax, differences, "+.1f")
     ax.axvline(0, color=INK, linewidth=1.2, zorder=0, gid="zero")
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, -0.1 * (high - low)), max(high, 0.1 * (high - low)))
     name = METRIC_NAMES.get(metric, metric)
-    ax.set_xlabel(f"difference in {name} to the step before (percentage points)")
+    ax.set_xlabel(f"{name}: difference to the step before (points)")
     ax.set_title(title)
     return fig

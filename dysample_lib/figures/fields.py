@@ -43,6 +43,7 @@ def offset_fields(
     initial: str = "bilinear",
     mask: Any = None,
     average: bool = True,
+    longest: float | None = None,
 ) -> Figure:
     """The walks of each group's points as a field of colours, with the wheel's legend.
 
@@ -55,15 +56,20 @@ def offset_fields(
         mask: (H, W) labels whose boundary is drawn on the fields, if given.
         average: draw the mean walk of each pixel's s² points; otherwise each point's.
             The mean is smooth, and blind to points that walk apart.
+        longest: the walk at the wheel's edge, in feature pixels; give the same one to
+            figures that are compared. By default all but the longest percent fit in.
     """
     check_positive_integer("groups", groups)
+    if longest is not None and not longest > 0:
+        raise ValueError(f"longest has to be a positive length, got {longest}")
     first, last = walks(offsets, scale, groups, initial)
     height, width = last.shape[-2:]
     walked = last - first
     # (2, g, h, w), or (2, g, s·h, s·w)
     fields = walked.mean(axis=(2, 3)) if average else interleave(walked)
-    # The last percent would otherwise grey out everything else.
-    longest = max(float(np.quantile(np.hypot(*fields), 0.99)), 1e-9)
+    if longest is None:
+        # The last percent would otherwise grey out everything else.
+        longest = max(float(np.quantile(np.hypot(*fields), 0.99)), 1e-9)
     # One or two fields stand in a row with the image and the wheel; more make a block
     # with those two at its left.
     block = 2 if groups <= 4 else 3

@@ -18,6 +18,9 @@ from ..upsamplers import UPSAMPLERS
 WIDTH = 7.2
 """The usual width of a figure, in inches."""
 
+NARROW = 5.6
+"""The width of rows of words and numbers, which a phone then shows in larger type."""
+
 COLOURS: dict[str, str] = {
     "nearest": "#8a8a8a",
     "bilinear": "#3c3c3c",
