@@ -147,9 +147,13 @@ def _rows(
         text = _signed(mean, form)
         if known:
             text += f" [{_signed(low, form)}, {_signed(high, form)}]"
-        over = {"y": y - 0.3, "va": "center", "transform": ax.get_yaxis_transform()}
-        # Grid lines end at the words.
-        over["bbox"] = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1}
+        over: dict[str, Any] = {
+            "y": y - 0.3,
+            "va": "center",
+            "transform": ax.get_yaxis_transform(),
+            # Grid lines end at the words.
+            "bbox": {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1},
+        }
         ax.text(0, s=label(name), color=ink, fontweight="bold", fontsize=11, **over)
         ax.text(1, s=text, ha="right", fontsize=11, **over)
     ax.set_yticks([])
