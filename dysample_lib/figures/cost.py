@@ -20,7 +20,7 @@ from .._checks import check_choice
 from ..cost import Cost, conditions
 from ..cost.report import COLUMNS
 from .curves import METRIC_NAMES, numbers
-from .style import MUTED, WIDTH, colour, method, styled
+from .style import MUTED, NARROW, colour, method, styled
 
 LARGEST = 1500.0
 """Area of the largest bubble, in square points."""
@@ -71,7 +71,7 @@ def cost_bubbles(
     most = max(cost.flops for cost in costs)
     if most == 0:
         raise ValueError("costs has to hold at least one with operations, got none")
-    fig, ax = plt.subplots(figsize=(WIDTH, 5.2), layout="constrained")
+    fig, ax = plt.subplots(figsize=(NARROW, 4.8), layout="constrained")
     bubbles = []
     for cost in costs:
         name, x = cost.upsampler, getattr(cost, latency)
