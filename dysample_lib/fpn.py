@@ -20,8 +20,8 @@ class DySampleFPN(FeaturePyramidNetwork):
 
     A drop-in for ``torchvision.ops.FeaturePyramidNetwork`` (Lin et al., 2017), whose
     ``inner_blocks``, ``layer_blocks`` and ``extra_blocks`` keep their state-dict keys.
-    New are ``upsamplers``: ``upsamplers.{i}`` brings level i + 1 to level i, where level
-    0 is the finest. With their points at the initial positions the network is
+    New are ``upsamplers``: ``upsamplers.{i}`` brings level i + 1 to level i, where
+    level 0 is the finest. With their points at the initial positions the network is
     torchvision's with bilinear interpolation; with ``initial="nearest"`` it is
     torchvision's as it stands.
 

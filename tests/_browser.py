@@ -7,6 +7,7 @@ way of the tests that run one of their own.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -104,11 +105,19 @@ def site_url(site: Path) -> Iterator[str]:
         thread.join()
 
 
+def need_browser() -> None:
+    """Skip where no browser is installed; fail where one was promised."""
+    if find() is not None:
+        return
+    if os.environ.get("DYSAMPLE_NEEDS_BROWSER"):
+        pytest.fail(f"{MISSING}, and DYSAMPLE_NEEDS_BROWSER is set")
+    pytest.skip(MISSING)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium; a test that asks for it skips where there is none."""
-    if find() is None:
-        pytest.skip(MISSING)
+    need_browser()
     with chromium() as started:
         yield started
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml
@@ -32,6 +35,20 @@ MACHINE = re.compile(
 def project() -> dict[str, Any]:
     """pyproject.toml as a dictionary."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def script(name: str) -> ModuleType:
+    """One of the scripts in book/, as a module."""
+    path = ROOT / "book" / f"{name}.py"
+    if str(path.parent) not in sys.path:  # scripts import their neighbours
+        sys.path.append(str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def repository_url() -> str:

@@ -13,11 +13,9 @@ from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from _browser import Open
+from _browser import Open, need_browser
 from _looks import ALL_RULES, VIEWS, Found, audit, look_at_all, pages_of
 from _repository import chapter_names
-
-from book.chromium import MISSING, find
 
 LINKS = "links => links.map((link) => link.href)"
 LOOK_UP = """
@@ -29,8 +27,7 @@ terms => Object.fromEntries(terms.map((term) =>
 @pytest.fixture(scope="module")
 def found(site, site_url) -> list[Found]:
     """What both looks at every page have found; the views are seen to side by side."""
-    if find() is None:
-        pytest.skip(MISSING)
+    need_browser()
     pages = pages_of(site)
     assert {f"notebooks/{name}.html" for name in chapter_names()} < set(pages)
     with ThreadPoolExecutor() as pool:

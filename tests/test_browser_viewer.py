@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from _browser import PHONE, WIDE
 from _widgets import VIEWERS, Viewer, steps_by_name, viewer_data
+
+from dysample_lib import initial_positions
 
 
 @pytest.fixture
@@ -33,6 +37,10 @@ def test_the_slider_between_two_steps_is_moved_by_key_and_by_hand(viewer, size):
     seen.page.mouse.move(box["x"] + 0.8 * box["width"], middle, steps=3)
     seen.page.mouse.up()
     assert abs(int(seen.bar.input_value()) - 80) <= 1
+    seen.page.mouse.move(box["x"] + 0.5 * box["width"], middle)  # not held any more
+    assert abs(int(seen.bar.input_value()) - 80) <= 1
+    seen.page.mouse.click(box["x"] + 0.3 * box["width"], middle)
+    assert abs(int(seen.bar.input_value()) - 30) <= 1
     assert not seen.visit.errors
 
 
@@ -40,13 +48,18 @@ def test_the_viewer_says_what_was_measured(viewer):
     seen = viewer(VIEWERS[-1])
     steps = steps_by_name()
     side = viewer_data()["tile"][0]
+    for show, file in (("image", "tile"), ("truth", "truth")):
+        seen.set("Show", show)
+        shown = seen.root.locator(".viewer-left image").get_attribute("href")
+        assert shown.endswith(f"/{file}.png")
     for show in ("prediction", "error"):
         seen.set("Show", show)
         for name, step in steps.items():
             seen.set("Left step", name)
             wrong = f"{100 * step['wrong'] / side**2:.1f} % of the tile's pixels wrong"
             assert wrong in seen.remark("left")
-            assert f"boundary IoU {100 * step['score']:.1f} %" in seen.remark("left")
+            score = f"boundary IoU on all validation tiles {100 * step['score']:.1f} %"
+            assert score in seen.remark("left")
             images = seen.root.locator(".viewer-left image")
             assert images.get_attribute("href").endswith(f"{name}-{show}.png")
     seen.page.wait_for_load_state("networkidle")
@@ -56,11 +69,15 @@ def test_the_viewer_says_what_was_measured(viewer):
 def test_the_viewer_draws_the_walks_that_were_learned(viewer):
     seen = viewer(VIEWERS[1])
     data, steps = viewer_data(), steps_by_name()
+    side = data["tile"][0]
     seen.set("Show", "points")
     for name, step in steps.items():
         seen.set("Right step", name)
         for level, (height, width) in enumerate(data["sizes"]):
             seen.set("Upsampler", level)
+            group = 1 if step["groups"] > 1 else 0
+            if group:
+                seen.set("Group", group)
             path = seen.root.locator(".viewer-right .viewer-ends").get_attribute("d")
             assert path.count("M") == 4 * height * width
             if not step["levels"]:
@@ -68,9 +85,18 @@ def test_the_viewer_draws_the_walks_that_were_learned(viewer):
                 continue
             walks = torch.tensor(step["levels"][level]["walks"]) / data["unit"]
             walks = walks.view(2, step["groups"], -1)
-            group = 1 if step["groups"] > 1 else 0
-            if group:
-                seen.set("Group", group)
+            # Where the points read, in pixels of the tile: start, walk, and the cell.
+            point = walks[:, group].view(2, 2, 2, height, width)  # (xy, s, s, h, w)
+            start = initial_positions(2, step["initial"]).view(2, 2, 2, 1, 1)
+            cell = torch.meshgrid(
+                torch.arange(width) + 0.5, torch.arange(height) + 0.5, indexing="xy"
+            )
+            at = torch.stack(cell).view(2, 1, 1, height, width) + start + point
+            at = at * torch.tensor([side / width, side / height]).view(2, 1, 1, 1, 1)
+            drawn = [float(n) for n in re.findall(r"M(\S+) (\S+?)h0", path) for n in n]
+            torch.testing.assert_close(
+                torch.tensor(drawn).view(-1, 2), at.flatten(1).T, atol=0.006, rtol=0
+            )
             length = walks[:, group].norm(dim=0)
             text = f"median {length.quantile(0.5):.2f}, longest {length.max():.2f}"
             assert text in seen.remark("right")

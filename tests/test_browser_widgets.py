@@ -76,6 +76,9 @@ def test_chapter_1_opens_on_nearest_and_a_dragged_point_reads_as_the_library(exp
     assert point["x"] == pytest.approx(0.9, abs=0.02)
     assert point["y"] == pytest.approx(1.2, abs=0.02)
     walk = (point["x"] - 0.5, point["y"] - 0.5)
+    for axis, length in zip("xy", walk, strict=True):
+        said = seen.root.get_by_label(f"Offset {axis}").get_attribute("aria-valuetext")
+        assert said == f"{length:.2f} px", "between two steps of the slider as well"
     result = read(TOY, {0: walk}, "nearest")
     assert point["reads"] == pytest.approx([result[0, 0].item()], abs=1e-6)
     assert_numbers(seen, result, TOY)
@@ -116,6 +119,8 @@ def test_the_keyboard_reaches_the_map_and_moves_its_points(explorer):
     seen.page.keyboard.press("PageDown")
     assert seen.selected()["x"] == pytest.approx(before["x"] + 0.5)
     seen.page.keyboard.press("PageUp")
+    seen.page.keyboard.press("Control+Home")  # the browser's
+    assert seen.selected() == point
     seen.page.keyboard.press("Home")
     assert [seen.selected()[axis] for axis in "xy"] == [before["x"], before["y"]]
     assert not seen.visit.errors

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -122,6 +124,14 @@ def test_a_chapter_runs_as_a_hosted_notebook_does(
     done = nbformat.read(tmp_path / chapter.name, as_version=4)
     counts = [cell.execution_count for cell in done.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
+
+
+def test_the_library_asks_for_what_the_setup_cell_downloads(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (n for n in archive.namelist() if n.endswith("/METADATA"))
+        text = archive.read(metadata).decode()
+    asked = re.findall(r"^Requires-Dist: ([\w-]+).*extra == .notebooks.", text, re.M)
+    assert {*DOWNLOADED, "torchvision", "matplotlib", "pandas"} <= set(asked)
 
 
 def test_only_the_address_of_the_library_is_replaced(hosted, tmp_path):

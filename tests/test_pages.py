@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
 import posixpath
 import re
-import sys
-from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
 import pytest
-from _repository import ROOT, chapter_names, code_cells, notebook_paths, read_yaml
+from _repository import (
+    ROOT,
+    chapter_names,
+    code_cells,
+    notebook_paths,
+    read_yaml,
+    script,
+)
 from bs4 import BeautifulSoup
 from record_samples import runs
-from sphinx.util.inventory import InventoryFile
 
 import dysample_lib
 from dysample_lib.records import Record
 
 API = sorted((ROOT / "book" / "api").glob("*.md"))
-
-
-@cache
-def script(name: str) -> ModuleType:
-    """One of the scripts in book/, as a module."""
-    path = ROOT / "book" / f"{name}.py"
-    if str(path.parent) not in sys.path:  # scripts import their neighbours
-        sys.path.append(str(path.parent))
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def page(site, name: str) -> BeautifulSoup:

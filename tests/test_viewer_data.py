@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _repository import source
+import torch
+from _repository import script, source
 from _widgets import DATA, NOTEBOOKS, steps_by_name, viewer_data
 from PIL import Image
 
-from dysample_lib import figures
+from dysample_lib import figures, initial_positions
 from dysample_lib.datasets import load_dataset
 from dysample_lib.figures.style import CLASS_COLOURS, WRONG
+from dysample_lib.models import SegmentationNet, upsampler_inputs
 from dysample_lib.results import recorded_runs, scores
 
 
@@ -64,6 +66,25 @@ def test_each_step_was_trained_as_the_recorded_runs_were(name):
     assert low <= steps_by_name()[name]["score"] <= high
 
 
+def test_what_is_exported_of_a_model_is_where_its_points_are(scatter):
+    model = scatter(SegmentationNet(2, upsampler="dynamic_scope").eval(), std=0.1)
+    image = torch.rand(3, 96, 96)
+    levels = script("viewer_data").sampled(model, image)
+    features = upsampler_inputs(model, image[None])
+    modules = model.decoder.upsamplers
+    for up, x, level in zip(modules, features, levels, strict=True):
+        height, width = x.shape[2:]
+        walks = torch.from_numpy(level["walks"]).view(2, 4, 2, 2, height, width)
+        offsets = up.offsets(x)[0].view_as(walks)
+        start = initial_positions(2).view(2, 1, 2, 2, 1, 1)
+        assert walks.abs().max() > 0
+        torch.testing.assert_close(start + walks, offsets)
+        ranges = up.walking_range(x)[0].mean(0)
+        torch.testing.assert_close(torch.from_numpy(level["ranges"]), ranges)
+    fixed = SegmentationNet(2, upsampler="bilinear")
+    assert script("viewer_data").sampled(fixed, image) == []
+
+
 def test_walks_are_complete():
     data = viewer_data()
     for name, step in steps_by_name().items():
@@ -100,6 +121,8 @@ def test_the_chapters_say_how_long_the_steps_were_trained():
         if 'class="step-viewer"' in source(cell)
     ]
     assert told and all(epochs in text for text in told)
+    # Another draw of seed 0 than the recorded one, whose scores a reader may compare.
+    assert all("`make viewer`" in text and "one more draw" in text for text in told)
 
 
 def test_it_is_small():

@@ -89,6 +89,7 @@ def test_each_interpreter_of_ci_is_one_that_the_project_promises():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'requires-python = ">={versions[0]}"' in project
     assert len(versions) > 1
+    assert check["env"]["DYSAMPLE_NEEDS_BROWSER"], "no page may go unseen here"
 
 
 def test_the_site_that_is_built_is_the_one_that_is_published():

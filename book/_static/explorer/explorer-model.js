@@ -14,9 +14,9 @@
       values: [0, 0, 0, 1, 4, 0, 0, 1, 4, 4, 0, 1, 3, 4, 4, 0, 0, 2, 4, 3],
     },
   };
-  const FAR = 1.5; // the longest walk on one axis, in pixels
-
   class ExplorerModel {
+    static FAR = 1.5; // the longest walk on one axis, in pixels
+
     /* `options`: map, initial, scale, factor, groups, channels. */
     constructor(options) {
       Object.assign(this, options);
@@ -87,6 +87,7 @@
     /* Walk the selected point to (x, y) from its start, here or in every pixel. */
     walkTo({ x, y }) {
       const { group, own } = this.selected;
+      const { FAR } = ExplorerModel;
       const moves = [x, y].map((d) => Math.min(Math.max(d, -FAR), FAR) / this.factor);
       for (const point of this.points) {
         const twin = this.everywhere && point.group === group && point.own === own;

@@ -91,7 +91,8 @@
       model.walkTo({ ...model.walk(model.selected), [axis]: value });
       update();
     };
-    const walks = { min: -1, max: 1, step: STEP, value: 0, text: pixels };
+    const { FAR } = ExplorerModel;
+    const walks = { min: -FAR, max: FAR, step: STEP, value: 0, text: pixels };
     const factors = { min: 0.05, max: 1, step: 0.025, value: model.factor, text: (f) => `${f}` };
     const maps = Object.entries(EXPLORER_MAPS).map(([key, { name }]) => [key, name]);
     const rules = Object.entries(RULES);
@@ -125,6 +126,7 @@
     };
 
     function onKey(event) {
+      if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
       const length = event.shiftKey ? 5 * STEP : STEP;
       const { x, y } = model.walk(model.selected);
       const way = KEYS[event.key];
@@ -144,6 +146,7 @@
 
     /* Take the nearest point, and drag it while the pointer is down. */
     function press(event) {
+      if (event.button !== 0) return;
       const far = (point, { x, y }) => {
         const at = model.position(point);
         // Of points in one place the one in hand is taken, or one of its group.
@@ -178,5 +181,5 @@
     redraw();
   }
 
-  mount(".sampling-explorer", build);
+  mount(".sampling-explorer", "Sampling explorer", build);
 })();

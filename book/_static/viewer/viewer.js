@@ -9,6 +9,7 @@
   const { element, svg, select, slider, checkbox, number, mount } = window.Widget;
   const HERE = new URL(".", document.currentScript.src);
   const SHOWN = {
+    image: "image",
     truth: "truth",
     prediction: "prediction",
     error: "errors",
@@ -77,7 +78,8 @@
 
     /* What one side shows of one step: nodes, and a remark in words. */
     function layer(step) {
-      if (state.show === "truth") return { nodes: [picture("tile")], remark: "satellite image" };
+      if (state.show === "image") return { nodes: [picture("tile")], remark: "from a satellite" };
+      if (state.show === "truth") return { nodes: [picture("truth")], remark: "the true labels" };
       if (state.show === "prediction" || state.show === "error") {
         const wrong = ((100 * step.wrong) / (height * width)).toFixed(1);
         const ink = state.show === "error" ? " (magenta)" : "";
@@ -126,7 +128,7 @@
     /* White with a dark casing on photographs, dark on drawings. */
     function coast() {
       const line = (kind) => svg("path", { d: data.coast, class: `viewer-coast ${kind}` });
-      const drawing = state.show === "prediction" || state.show === "ranges";
+      const drawing = ["truth", "prediction", "ranges"].includes(state.show);
       return drawing ? [line("viewer-ink")] : [line("viewer-casing"), line("")];
     }
 
@@ -138,7 +140,7 @@
         const what = `${side} of the slider, ${step.label}: ${SHOWN[state.show]}, ${remark}`;
         sides[n].setAttribute("aria-label", what);
         names[n].textContent = step.label;
-        const score = `boundary IoU ${(100 * step.score).toFixed(1)} %`;
+        const score = `boundary IoU on all validation tiles ${(100 * step.score).toFixed(1)} %`;
         const text = element("dd", { "data-side": side }, `${remark}; ${score}`);
         return element("div", {}, element("dt", {}, step.label), text);
       });
@@ -172,12 +174,19 @@
     };
 
     /* Dragging on the picture moves the slider too. */
-    stage.addEventListener("pointermove", (event) => {
-      if (!event.buttons) return;
+    function follow(event) {
       const { left, width: wide } = stage.getBoundingClientRect();
       const to = Math.round((100 * (event.clientX - left)) / wide);
-      controls.share.set(to); // which keeps it between 0 and 100
+      controls.share.set(Math.min(100, Math.max(0, to)));
       wipe(controls.share.input.value);
+    }
+    stage.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      stage.setPointerCapture(event.pointerId);
+      stage.addEventListener("pointermove", follow);
+      const release = () => stage.removeEventListener("pointermove", follow);
+      stage.addEventListener("lostpointercapture", release, { once: true });
+      follow(event);
     });
 
     const { share: wiper, ...others } = controls;
@@ -195,7 +204,9 @@
   if (document.querySelector(".step-viewer")) {
     const script = element("script", { src: new URL("steps.js", HERE) });
     script.addEventListener("load", () =>
-      mount(".step-viewer", (body, options) => build(body, options, window.LEARNED_STEPS))
+      mount(".step-viewer", "Viewer of the trained steps", (body, options) =>
+        build(body, options, window.LEARNED_STEPS)
+      )
     );
     document.head.append(script);
   }

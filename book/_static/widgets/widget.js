@@ -35,19 +35,20 @@
     const input = element("input", { type: "range", min, max, step, value });
     // Not <output>, which is read out at every change: the slider itself says its value.
     const shown = element("span", { class: "widget-value", "aria-hidden": "true" });
-    const show = () => {
-      shown.textContent = text(Number(input.value));
+    const show = (to) => {
+      shown.textContent = text(to);
       input.setAttribute("aria-valuetext", shown.textContent);
     };
+    // The handle goes to the nearest step; what is said is the value itself.
     const set = (to) => {
       input.value = to;
-      show();
+      show(to);
     };
     input.addEventListener("input", () => {
-      show();
+      show(Number(input.value));
       onInput(Number(input.value));
     });
-    show();
+    show(value);
     const name = element("span", {}, label, " ", shown);
     return { node: element("label", { class: "widget-control" }, name, input), input, set };
   }
@@ -69,9 +70,10 @@
 
   /* Build each widget of the page. What stands in the page, a still picture and its
      caption, is kept: print shows it, and it stays if the widget cannot be built. */
-  function mount(selector, build) {
+  function mount(selector, label, build) {
     for (const root of document.querySelectorAll(selector)) {
-      const body = element("div", { class: "widget-body" });
+      const name = { role: "group", "aria-label": label };
+      const body = element("div", { class: "widget-body", ...name });
       build(body, root.dataset);
       const still = element("div", { class: "widget-still" }, ...root.childNodes);
       root.append(still, body);
