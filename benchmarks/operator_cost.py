@@ -13,18 +13,16 @@ are shown: what disturbs the machine disturbs all of them. The columns:
 * ``DySample``: this library; ``deterministic``: with ``deterministic=True``.
 * ``compiled``, with ``--compile``: ``torch.compile`` of ``DySample``.
 
-The process starts itself again with an allocator that keeps freed memory. glibc's gives
-large buffers back to the system, whose zeroed pages can then take longer than the
-arithmetic, in some processes and not in others; ``--allocator default`` leaves it so.
+The allocator is asked to keep freed memory. glibc's gives large buffers back to the
+system, whose zeroed pages can then take longer than the arithmetic, in some processes
+and not in others; ``--allocator default`` leaves it so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import sys
 from functools import partial
 from typing import Any
 
@@ -34,7 +32,7 @@ from torch import Tensor, nn
 
 from benchmarks.published import Published
 from dysample_lib import DySample, __version__, sampling_grid
-from dysample_lib.cost import in_turns
+from dysample_lib.cost import in_turns, keep_memory
 from dysample_lib.cost.timing import LEAST_REPEATS
 
 SIZES = (
@@ -80,17 +78,6 @@ class Bare(nn.Module):
         )
         y = y.view(batch, -1, *y.shape[2:])
         return y, *(layer(seen) for layer in self.layers)
-
-
-KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
-"""What makes glibc's allocator keep freed memory; others do not read it."""
-
-
-def keep_memory() -> None:
-    """Start this program again under ``KEEP_MEMORY``, which is read at the start."""
-    if any(os.environ.get(name) != value for name, value in KEEP_MEMORY.items()):
-        command = [sys.executable, *sys.orig_argv[1:]]
-        os.execve(sys.executable, command, os.environ | KEEP_MEMORY)
 
 
 def call(module: nn.Module, inputs: list[Tensor], backward: bool, turn: int) -> None:

@@ -24,6 +24,7 @@ def sample_cost(upsampler: str = "grouping", **changed: Any) -> Cost:
         "threads": 2,
         "device": "cpu",
         "device_name": "Some Processor",
+        "allocator": "default",
         "torch": "2.9.0",
     }
     return Cost(upsampler, **{**values, **changed})

@@ -12,6 +12,7 @@ from cost_samples import sample_cost
 
 from dysample_lib.__main__ import main
 from dysample_lib.cost import (
+    compare,
     conditions,
     cost_json,
     cost_markdown,
@@ -20,7 +21,7 @@ from dysample_lib.cost import (
     read_costs,
     recorded_costs,
 )
-from dysample_lib.upsamplers import UPSAMPLERS
+from dysample_lib.upsamplers import LADDER, RIVALS, UPSAMPLERS
 
 ROW = ["8,192", "32", "2.000", "3.0", "5.0", "9.0", "12.35", "67.89"]
 """How the sample cost stands in every table."""
@@ -28,8 +29,8 @@ ROW = ["8,192", "32", "2.000", "3.0", "5.0", "9.0", "12.35", "67.89"]
 
 def test_conditions_name_what_was_measured_and_on_what():
     assert conditions([sample_cost()]) == (
-        "256 × 120 × 120 → 256 × 240 × 240, Some Processor, 2 threads, torch 2.9.0, "
-        "medians of 9"
+        "256 × 120 × 120 → 256 × 240 × 240, Some Processor, 2 threads, "
+        "allocator: default, torch 2.9.0, medians of 9"
     )
     assert conditions([sample_cost(batch=3)]).startswith(
         "256 × 120 × 120 → 256 × 240 × 240, batch 3, Some Processor, "
@@ -155,12 +156,19 @@ def test_the_command_says_what_is_wrong(options, message, capsys):
     assert capsys.readouterr().err.startswith(message)
 
 
-def test_the_recorded_bill_is_that_of_this_code():
-    """What does not depend on the machine is counted again."""
+def test_the_recorded_bill_is_that_of_this_code(monkeypatch):
+    """What does not depend on the machine is counted again, memory as well."""
+    monkeypatch.setattr(
+        "dysample_lib.cost.measuring.in_turns",
+        lambda calls, *_: dict.fromkeys(calls, 1),
+    )
     recorded = recorded_costs()
-    assert len(recorded) > 10
-    assert {cost.upsampler for cost in recorded} <= set(UPSAMPLERS)
+    names = [cost.upsampler for cost in recorded]
+    assert {*LADDER, *RIVALS} <= set(names) <= set(UPSAMPLERS)
     conditions(recorded)  # of one machine
+    for cost, again in zip(recorded, compare(names), strict=True):
+        for of in ("saved_bytes", "peak_inference_bytes", "peak_training_bytes"):
+            assert getattr(again, of) == pytest.approx(getattr(cost, of), rel=0.05), of
     for cost in recorded:
         assert (cost.channels, cost.height, cost.width) == (256, 120, 120)
         module = cost.build()

@@ -21,6 +21,7 @@ from _repository import (
 )
 from bs4 import BeautifulSoup
 from record_samples import runs
+from sphinx.util.inventory import InventoryFile
 
 import dysample_lib
 from dysample_lib.records import Record

@@ -4,7 +4,9 @@ Everything is measured on the reader's own machine but the operations of samplin
 reassembly, which torch has no counter for and the modules have formulas for.
 """
 
+from .allocator import keep_memory
 from .measuring import compare, cost, measure
+from .memory import high_water
 from .power_law import AXES, Growth, growth
 from .report import (
     conditions,
@@ -31,7 +33,9 @@ __all__ = [
     "cost_table",
     "cost_text",
     "growth",
+    "high_water",
     "in_turns",
+    "keep_memory",
     "measure",
     "read_costs",
     "recorded_costs",

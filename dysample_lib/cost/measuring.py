@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..budget import device as default_device
 from ..parameters import count_parameters
+from .allocator import allocator
 from .memory import check_device, high_water, saved_for_backward
 from .operations import count_flops
 from .setting import Cost, Setting
@@ -123,6 +124,7 @@ def measure(
         "threads": count,
         "device": where.type,
         "device_name": _device_name(where),
+        "allocator": allocator(),
         "torch": torch.__version__,
     }
     for index, mode in calls:

@@ -107,4 +107,6 @@ def check_device(device: torch.device | str) -> torch.device:
     device = torch.device(device)
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"device has to be cpu or cuda, got {device}")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device has to be cpu where torch finds no GPU, got {device}")
     return device

@@ -43,7 +43,7 @@ COLUMNS: dict[str, Column] = {
 """What tables show, and in which unit."""
 
 SIZES = tuple(field.name for field in fields(Setting))[1:]
-MACHINE = ("device", "device_name", "threads", "torch", "repeats")
+MACHINE = ("device", "device_name", "threads", "allocator", "torch", "repeats")
 
 
 def conditions(costs: Sequence[Cost]) -> str:
@@ -68,6 +68,7 @@ def conditions(costs: Sequence[Cost]) -> str:
         f"batch {one.batch}" if len(sizes) == 1 and one.batch > 1 else "",
         one.device_name,
         f"{one.threads} thread{many}" if one.device == "cpu" else "",
+        f"allocator: {one.allocator}" if one.device == "cpu" else "",
         f"torch {one.torch}",
         f"medians of {one.repeats}",
     ]

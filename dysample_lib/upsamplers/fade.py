@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from .._checks import check_positive_integer
@@ -110,7 +111,7 @@ class FADE(GuidedUpsampler):
         if not self.gated:
             return y
         gate = self._nearest(self.gate(x).sigmoid())
-        return gate * guide + (1 - gate) * y
+        return torch.lerp(y, guide.to(y.dtype), gate.to(y.dtype))
 
     def _nearest(self, x: Tensor) -> Tensor:
         size = (self.scale * x.shape[2], self.scale * x.shape[3])

@@ -4,7 +4,9 @@ A map and its 5 × 5 neighbourhoods, unfolded, would take 25 times the map's mem
 it is cut into tiles of 4 × 4 pixels with a margin instead, 4 times the map's. The
 kernels of a tile become a matrix whose rows are the pixels of the tile with its margin,
 zero outside each kernel, so that one matrix product a tile makes its output values. It
-multiplies 2.56 times as many numbers as needed, at the speed of a matrix product.
+multiplies 2.56 times as many numbers as needed, at the speed of a matrix product. The
+matrices have 64·s² numbers a pixel and group of channels, less than the unfolded copy
+wherever a group has more than 2.56·s² channels.
 """
 
 from __future__ import annotations
@@ -79,6 +81,7 @@ def reassemble(
     w = _to_band(w).permute(0, 1, 2, 3, 7, 9, 6, 4, 8, 5)
     w = w.flatten(4, 5).flatten(5)
     out = windows @ w  # (B, R, S, g, C / g, y·i·x·j)
+    del windows, w  # where no gradient needs them their memory is free from here on
     out = out.flatten(3, 4).to(features.dtype)
     return _merge(out, scale, height, width)
 
