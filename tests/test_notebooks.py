@@ -94,6 +94,31 @@ def test_the_first_code_cell_installs_the_library_where_it_is_missing(path):
 
 
 @every_chapter
+def test_it_has_the_parts_of_a_chapter(path):
+    cells = read_notebook(path)["cells"]
+    text = "\n".join(source(c) for c in cells if c["cell_type"] == "markdown")
+    for heading in ("The result", "What held, and what did not", "Exercises", "Next"):
+        assert text.count(f"\n## {heading}\n") == 1, heading
+    for part in ("Before you start", "**You will see**", "**You need**", "reak it"):
+        assert part in text, part
+    solutions = [i for i, c in enumerate(cells) if "class: dropdown" in source(c)]
+    assert len(solutions) >= 2
+    for after in (cells[i + 1] for i in solutions):  # the code that shows it
+        assert after["cell_type"] == "code" and "hide-cell" in tags(after)
+
+
+@every_chapter
+def test_its_minutes_are_those_of_a_run(path):
+    (box,) = (
+        source(c) for c in read_notebook(path)["cells"] if "**Minutes:**" in source(c)
+    )
+    said = re.search(r"\*\*Minutes:\*\* about (\d+) on two CPU cores", box)
+    times = json.loads((ROOT / "results" / "runtimes.json").read_text("utf-8"))
+    assert times["threads"] == 2
+    assert said and abs(int(said[1]) - times["seconds"][path.stem] / 60) <= 1
+
+
+@every_chapter
 def test_it_was_executed_top_to_bottom_in_one_go(path):
     counts = [cell["execution_count"] for cell in code_cells(path)]
     assert len(counts) > 1

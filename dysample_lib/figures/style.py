@@ -1,6 +1,6 @@
 """How every picture looks: type, colours, names, and the decorator that applies them.
 
-Widths are at most 8 inches, so that 11-point type survives a phone's 360 pixels.
+Widths are at most 8 inches; rows of words are narrow, which a phone shows larger.
 """
 
 from __future__ import annotations

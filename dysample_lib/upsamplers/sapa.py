@@ -28,6 +28,9 @@ class SAPA(GuidedUpsampler):
     .. math::  W = \text{softmax}(\text{query}(\text{LN}(G))^\top
         \text{key}(\text{LN}(X))), \quad X' = \text{reassemble}(X, W).
 
+    The authors' later code normalises 32 groups of channels (group norm) instead, with
+    as many parameters; it asks for channels in multiples of 32.
+
     Outside the map keys and features are zeros. The initialisation is the authors': a
     standard deviation of 0.02 (they truncate at 100 times that), biases zero, so that
     all kernels start nearly as means.
