@@ -50,10 +50,11 @@ def page_with(tag: str) -> str:
 
 
 def smaller(png: bytes) -> bytes:
-    """The picture in 64 colours, of which a drawing has fewer anyway."""
+    """The picture in 256 colours, the rare ones among them."""
     drawn = Image.open(io.BytesIO(png)).convert("RGB")
     out = io.BytesIO()
-    drawn.quantize(64, dither=Image.Dither.NONE).save(out, "png", optimize=True)
+    few = drawn.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(out, "png", optimize=True)
     return out.getvalue()
 
 
