@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -112,12 +113,13 @@ def test_kernels_are_normalised_in_float32() -> None:
 
 
 class Reassembly(torch.nn.Module):
-    def __init__(self, function: object) -> None:
+    def __init__(self, function: object, scale: int = 2) -> None:
         super().__init__()
         self.function = function
+        self.scale = scale
 
     def forward(self, features: Tensor, kernels: Tensor) -> Tensor:
-        return self.function(features, kernels, 2)  # type: ignore[operator]
+        return self.function(features, kernels, self.scale)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(("height", "width"), [(24, 24), (31, 29)])
@@ -144,6 +146,19 @@ def test_memory_stays_under_one_unfolded_copy(height: int, width: int) -> None:
     # The measure sees unfolded copies where there are any.
     assert saved(unfolded) >= 1
     assert peak(unfolded) > 2
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "scale"), [(32, 1, 2), (64, 1, 2), (256, 4, 2), (256, 1, 4)]
+)
+def test_what_is_kept_is_less_than_one_unfolded_copy(
+    channels: int, groups: int, scale: int
+) -> None:
+    features = torch.randn(1, channels, 24, 20, requires_grad=True)
+    kernels = torch.rand(1, 25 * groups, scale * 24, scale * 20, requires_grad=True)
+    module = Reassembly(partial(reassemble, groups=groups), scale)
+    kept = saved_for_backward(module, (features, kernels)).activations
+    assert kept < 0.6 * 25 * features.numel() * features.element_size()
 
 
 @pytest.mark.parametrize(
