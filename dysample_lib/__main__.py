@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "--size", type=int, nargs=2, metavar=("H", "W"), default=(120, 120)
     )
     cost.add_argument("--scale", type=int, default=2)
+    cost.add_argument("--batch", type=int, default=1)
     cost.add_argument("--repeats", type=int, default=9, help="turns that count")
     cost.add_argument("--threads", type=int, help="torch's own number by default")
     cost.add_argument("--device", choices=("cpu", "cuda"), help="the GPU if any")
@@ -144,6 +145,7 @@ def _cost(options: argparse.Namespace) -> None:
         options.channels,
         *options.size,
         scale=options.scale,
+        batch=options.batch,
         repeats=options.repeats,
         threads=options.threads,
         device=options.device,

@@ -110,15 +110,15 @@ def seen(monkeypatch):
 
 
 def test_the_command_measures_what_it_is_asked_to(seen, capsys):
-    arguments = "--channels 8 --size 4 6 --scale 3 --repeats 11 --threads 2"
+    arguments = "--channels 8 --size 4 6 --scale 3 --batch 5 --repeats 11 --threads 2"
     names = ["bilinear", "fade_lite"]
     assert main(["cost", "--upsamplers", *names, *arguments.split()]) == 0
     assert [s.upsampler for s in seen["settings"]] == names
     for s in seen["settings"]:
-        assert (s.channels, s.height, s.width, s.scale) == (8, 4, 6, 3)
+        assert (s.channels, s.height, s.width, s.scale, s.batch) == (8, 4, 6, 3, 5)
     assert (seen["repeats"], seen["threads"], seen["device"]) == (11, 2, None)
     printed = capsys.readouterr().out
-    assert printed.startswith("8 × 4 × 6 → 8 × 12 × 18, ")
+    assert printed.startswith("8 × 4 × 6 → 8 × 12 × 18, batch 5, ")
     assert len(printed.splitlines()) == 5
 
 
