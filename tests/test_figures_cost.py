@@ -60,7 +60,10 @@ def test_bubbles_stand_at_latency_and_accuracy_with_areas_of_operations():
     assert ax.get_xscale() == "log" and ax.get_xlabel() == "forward [ms]"
     assert ax.get_title(loc="left") == "all of them"
     written = fig.get_supxlabel().replace("\n", " ")
-    assert "Some Processor, 2 threads, torch 2.9.0, medians of 9" in written
+    assert (
+        "Some Processor, 2 threads, allocator: default, torch 2.9.0, medians of 9"
+        in written
+    )
 
 
 def test_the_legend_s_circles_have_the_areas_that_they_name():

@@ -20,7 +20,7 @@ def keep_memory() -> bool:
     """Make this process keep freed memory from now on.
 
     Returns:
-        Whether it will: other allocators than glibc's are left as they are.
+        Whether it will; other allocators than glibc's are left as they are.
     """
     global _kept
     library = ctypes.CDLL(None) if os.name == "posix" else None

@@ -171,7 +171,7 @@ def _name_bubbles(fig: Figure, ax: Axes, bubbles: Sequence[Bubble]) -> None:
         text.set_in_layout(False)
         places = [
             (right, up, distance)
-            for distance in (7, bubble.radius + 5, bubble.radius + 20)
+            for distance in (7, *(bubble.radius + away for away in (5, 20, 35)))
             for right, up in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1))
         ]
         covered = [_covered(_place(text, *place), taken, ax.bbox) for place in places]
