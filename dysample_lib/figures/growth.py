@@ -80,7 +80,7 @@ def _power_law(ax: Axes, growth: Growth, measure: str) -> None:
         ends,
         factor * ends**exponent / unit,
         color=colour(name),
-        label=f"{exponent:.2f}  {method(name)}".replace("-", "−", 1),
+        label=f"{exponent:.2f}".replace("-", "−") + f"  {method(name)}",
         gid=f"{name} fit",
     )
     ax.plot(growth.values, measured, "o", color=colour(name), gid=name)

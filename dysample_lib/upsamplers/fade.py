@@ -111,7 +111,10 @@ class FADE(GuidedUpsampler):
         if not self.gated:
             return y
         gate = self._nearest(self.gate(x).sigmoid())
-        return torch.lerp(y, guide.to(y.dtype), gate.to(y.dtype))
+        guide, gate = guide.to(y.dtype), gate.to(y.dtype)
+        if torch.is_grad_enabled():  # where lerp needs two more maps of this size
+            return torch.addcmul(y, gate, guide - y)
+        return torch.lerp(y, guide, gate)
 
     def _nearest(self, x: Tensor) -> Tensor:
         size = (self.scale * x.shape[2], self.scale * x.shape[3])
