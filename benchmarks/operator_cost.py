@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from benchmarks.published import Published
 from dysample_lib import DySample, __version__, sampling_grid
 from dysample_lib.cost import in_turns, keep_memory
+from dysample_lib.cost.allocator import allocator
 from dysample_lib.cost.timing import LEAST_REPEATS
 
 SIZES = (
@@ -186,7 +187,7 @@ def main() -> None:
     about = {
         "threads": torch.get_num_threads(),
         "repeats": arguments.repeats,
-        "allocator": arguments.allocator,
+        "allocator": allocator(),
         "torch": torch.__version__,
         "processor": platform.processor() or platform.machine(),
         "version": __version__,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from _repository import ROOT, chapter_names, repository_url, source
+from _repository import ROOT, chapter_names, repository_url, script, source
 from nbformat.v4 import new_code_cell, new_notebook
 from test_notebooks import SETUP_CELL
 
@@ -24,10 +24,7 @@ ALWAYS = "07_in_your_model"
 
 @pytest.fixture(scope="module")
 def hosted():
-    spec = importlib.util.spec_from_file_location("hosted", ROOT / "book" / "hosted.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("hosted")
 
 
 def write(path: Path, *sources: str) -> Path:

@@ -119,9 +119,12 @@ def _signed(share: float, form: str) -> str:
 
 
 def _rows(
-    ax: Axes, estimates: Mapping[str, Any], form: str
-) -> list[tuple[float, float, float]]:
+    estimates: Mapping[str, Any], form: str
+) -> tuple[Figure, Axes, list[tuple[float, float, float]]]:
     """One row per estimate, first on top: name and number over dot and interval."""
+    fig, ax = plt.subplots(
+        figsize=(NARROW, 0.8 + 0.48 * len(estimates)), layout="constrained"
+    )
     rows = [numbers(name, value) for name, value in estimates.items()]
     for y, (name, (mean, low, high)) in enumerate(zip(estimates, rows, strict=True)):
         ink = colour(name)
@@ -161,7 +164,7 @@ def _rows(
     ax.grid(axis="x")
     ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     ax.spines["left"].set_visible(False)
-    return rows
+    return fig, ax, rows
 
 
 @styled
@@ -178,10 +181,7 @@ def ladder_plot(
     """
     if not estimates:
         raise ValueError("estimates has to hold at least one upsampler, got none")
-    fig, ax = plt.subplots(
-        figsize=(NARROW, 0.8 + 0.48 * len(estimates)), layout="constrained"
-    )
-    rows = _rows(ax, estimates, ".1f")
+    fig, ax, rows = _rows(estimates, ".1f")
     intervals = any(not math.isnan(low) for _, low, _ in rows)
     ax.set_xlabel(
         f"{METRIC_NAMES.get(metric, metric)} (%)"
@@ -205,10 +205,7 @@ def forest_plot(
     """
     if not differences:
         raise ValueError("differences has to hold at least one step, got none")
-    fig, ax = plt.subplots(
-        figsize=(NARROW, 0.8 + 0.48 * len(differences)), layout="constrained"
-    )
-    _rows(ax, differences, "+.1f")
+    fig, ax, _ = _rows(differences, "+.1f")
     ax.axvline(0, color=INK, linewidth=1.2, zorder=0, gid="zero")
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, -0.1 * (high - low)), max(high, 0.1 * (high - low)))

@@ -14,6 +14,7 @@
       values: [0, 0, 0, 1, 4, 0, 0, 1, 4, 4, 0, 1, 3, 4, 4, 0, 0, 2, 4, 3],
     },
   };
+
   class ExplorerModel {
     static FAR = 1.5; // the longest walk on one axis, in pixels
 

@@ -8,7 +8,7 @@
   "use strict";
 
   const { ExplorerModel, EXPLORER_MAPS, ExplorerDraw: draw } = window;
-  const { element, select, slider, checkbox, button, number, mount } = window.Widget;
+  const { element, select, slider, checkbox, button, drag, number, mount } = window.Widget;
 
   const STEP = 0.05; // of an arrow key, in pixels; five times as much with Shift
   const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -160,16 +160,12 @@
       update();
       if (!event.target.matches(".explorer-hit")) return; // of a scroll, perhaps
       const svg = plot.node;
-      const drag = (moved) => {
+      drag(svg, event, (moved) => {
         const to = draw.placeOf(svg, moved);
         const from = model.start(model.selected);
         model.walkTo({ x: to.x - from.x, y: to.y - from.y });
         update();
-      };
-      svg.setPointerCapture(event.pointerId);
-      svg.addEventListener("pointermove", drag);
-      const release = () => svg.removeEventListener("pointermove", drag);
-      svg.addEventListener("lostpointercapture", release, { once: true });
+      });
     }
 
     const nodes = Object.values(controls).map(({ node }) => node);

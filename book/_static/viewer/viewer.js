@@ -6,7 +6,7 @@
 (function () {
   "use strict";
 
-  const { element, svg, select, slider, checkbox, number, mount } = window.Widget;
+  const { element, svg, select, slider, checkbox, drag, number, mount } = window.Widget;
   const HERE = new URL(".", document.currentScript.src);
   const SHOWN = {
     image: "image",
@@ -177,15 +177,13 @@
     function follow(event) {
       const { left, width: wide } = stage.getBoundingClientRect();
       const to = Math.round((100 * (event.clientX - left)) / wide);
-      controls.share.set(Math.min(100, Math.max(0, to)));
-      wipe(controls.share.input.value);
+      const share = Math.min(100, Math.max(0, to));
+      controls.share.set(share);
+      wipe(share);
     }
     stage.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
-      stage.setPointerCapture(event.pointerId);
-      stage.addEventListener("pointermove", follow);
-      const release = () => stage.removeEventListener("pointermove", follow);
-      stage.addEventListener("lostpointercapture", release, { once: true });
+      drag(stage, event, follow);
       follow(event);
     });
 

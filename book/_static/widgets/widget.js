@@ -65,6 +65,14 @@
     return { node };
   }
 
+  /* Call `move` with the pointer's events until it is let go, wherever it goes. */
+  function drag(node, { pointerId }, move) {
+    node.setPointerCapture(pointerId);
+    node.addEventListener("pointermove", move);
+    const release = () => node.removeEventListener("pointermove", move);
+    node.addEventListener("lostpointercapture", release, { once: true });
+  }
+
   /* A number with two decimals and a real minus sign. */
   const number = (value) => value.toFixed(2).replace(/^-(0\.00)$/, "$1").replace("-", "−");
 
@@ -82,5 +90,5 @@
     }
   }
 
-  window.Widget = { element, svg, select, slider, checkbox, button, number, mount };
+  window.Widget = { element, svg, select, slider, checkbox, button, drag, number, mount };
 })();
