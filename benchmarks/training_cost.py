@@ -23,9 +23,9 @@ import torch
 
 from dysample_lib import __version__
 from dysample_lib.cost.timing import LEAST_REPEATS, thread_count
-from dysample_lib.datasets import SegmentationSet, load_dataset
-from dysample_lib.models import SegmentationNet
-from dysample_lib.training import Recipe, fit
+from dysample_lib.data import SegmentationSet, load_dataset
+from dysample_lib.testbed.nets import SegmentationNet
+from dysample_lib.train.fit import Recipe, fit
 
 UPSAMPLERS = ("bilinear", "grouping", "dynamic_scope", "dysample_s", "dysample_s_plus")
 TILES = 256  # 16 steps

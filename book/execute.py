@@ -114,13 +114,13 @@ def keep_times(seconds: dict[str, float], results: Path) -> None:
     """Note what each chapter took, and on what, for the page of run times."""
     import torch
 
-    from dysample_lib.budget import current_budget, device
+    from dysample_lib.ops.devices import default_device, device_name
+    from dysample_lib.study.budget import current_budget
 
-    cuda = torch.cuda.is_available()
     noted = {
         "budget": current_budget().name,
-        "device": device().type,
-        "device_name": torch.cuda.get_device_name() if cuda else platform.machine(),
+        "device": default_device().type,
+        "device_name": device_name(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),

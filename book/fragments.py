@@ -13,7 +13,7 @@ from typing import Any
 from machine_tables import operator_cost, run_times, support, training_cost
 from score_tables import found, rivals, which
 
-from dysample_lib.results import Record, read_records, recorded_runs
+from dysample_lib.study.records import Record, read_records, recorded_runs
 
 BOOK = Path(__file__).resolve().parent
 RESULTS = BOOK.parent / "results"

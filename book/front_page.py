@@ -9,14 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from dysample_lib import LADDER, figures
-from dysample_lib.datasets import load_dataset
-from dysample_lib.evaluation import predict
-from dysample_lib.experiments import Run, run
-from dysample_lib.results import (
-    mean_interval,
-    recorded_runs,
-    scores,
-)
+from dysample_lib.data import load_dataset
+from dysample_lib.study.intervals import mean_interval
+from dysample_lib.study.records import recorded_runs
+from dysample_lib.study.run import Run, run
+from dysample_lib.study.tables import scores
+from dysample_lib.tasks.segmentation import predict
 
 BOOK = Path(__file__).resolve().parent
 METRIC = "boundary_iou"

@@ -6,19 +6,15 @@ from markdown_table import table
 
 from dysample_lib import LADDER
 from dysample_lib.figures import method
-from dysample_lib.results import (
-    METRICS,
-    Record,
-    difference,
+from dysample_lib.study.intervals import (
+    Estimate,
     format_percent,
     format_points,
     mean_interval,
-    paired_differences,
-    scores,
-    select,
     verdict,
 )
-from dysample_lib.statistics import Estimate
+from dysample_lib.study.records import METRICS, Record, select
+from dysample_lib.study.tables import difference, paired_differences, scores
 from dysample_lib.upsamplers import PREDECESSORS, UPSAMPLERS
 
 METRIC = "boundary_iou"

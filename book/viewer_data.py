@@ -20,12 +20,12 @@ from front_page import METRIC, trained
 from PIL import Image
 
 from dysample_lib import DySample, figures
-from dysample_lib.budget import BUDGETS
-from dysample_lib.datasets import load_dataset
-from dysample_lib.evaluation import predict
+from dysample_lib.data import load_dataset
 from dysample_lib.figures import style
 from dysample_lib.figures._inputs import fills, outline
-from dysample_lib.models import upsampler_inputs
+from dysample_lib.study.budget import BUDGETS
+from dysample_lib.tasks.segmentation import predict
+from dysample_lib.testbed.nets import upsampler_inputs
 
 OUT = Path(__file__).resolve().parent / "_static" / "viewer"
 SHOWN = ("nearest", "bilinear", "naive", "initial_offsets", "static_scope")

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ._checks import check_positive_integer
-from .budget import BUDGETS, current_budget
-from .datasets import DATASETS
-from .models import DECODERS
+from .data import DATASETS
+from .ops.checks import check_positive_integer
+from .study.budget import BUDGETS, current_budget
+from .testbed.nets import DECODERS
 from .upsamplers import LADDER, UPSAMPLERS
 
 
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from .experiments import run
+    from .study.run import run
 
     result = run(
         options.upsampler,
@@ -101,7 +101,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _sweep(options: argparse.Namespace) -> None:
-    from .sweep import Job, sweep
+    from .study.sweep import Job, sweep
 
     budget = current_budget(options.budget or "record")
     seeds = budget.seeds if options.seeds is None else options.seeds
@@ -124,7 +124,7 @@ def _sweep(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from .experiments import evaluate_checkpoint
+    from .study.run import evaluate_checkpoint
 
     metrics = evaluate_checkpoint(
         options.checkpoint, root=options.root, band=options.band

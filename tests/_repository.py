@@ -95,3 +95,11 @@ def tracked_files() -> list[Path]:
     else:
         found = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
     return [path for path in found if path.is_file()]
+
+
+SETUP_CELL = f"""\
+import importlib.util
+
+if importlib.util.find_spec("dysample_lib") is None:  # on a hosted notebook
+    %pip install -q "dysample-lib[notebooks] @ git+{repository_url()}"
+"""

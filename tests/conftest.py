@@ -47,7 +47,7 @@ def golden() -> list[dict[str, Tensor]]:
     ``y``, ``grad_y``, ``grad_x``, ``param/NAME`` and ``grad/NAME``.
     """
     cases: dict[str, dict[str, Tensor]] = {}
-    with np.load(Path(__file__).parent / "data" / "dysample_golden.npz") as arrays:
+    with np.load(Path(__file__).parent / "golden" / "dysample_golden.npz") as arrays:
         for key in arrays.files:
             case, _, name = key.partition("/")
             cases.setdefault(case, {})[name] = torch.from_numpy(arrays[key])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dysample_lib.records import Record
+from dysample_lib.study.records import Record
 
 RECORD = Record(
     dataset="coastlines",

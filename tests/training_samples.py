@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dysample_lib.datasets.base import SegmentationSet
-from dysample_lib.models import SegmentationNet
-from dysample_lib.training import Recipe, fit, seeded
+from dysample_lib.data.base import SegmentationSet
+from dysample_lib.testbed.nets import SegmentationNet
+from dysample_lib.train.fit import Recipe, fit, seeded
 
 
 def toy_set(count: int, split: str = "train") -> SegmentationSet:

@@ -59,7 +59,7 @@ def share_constants(app: Sphinx) -> None:
     for found in walk_packages(library.__path__, f"{LIBRARY}."):
         if found.ispkg:
             docs = ModuleAnalyzer.for_module(found.name).find_attr_docs()
-            for name in import_module(found.name).__all__:
+            for name in getattr(import_module(found.name), "__all__", ()):
                 for path in import_paths(f"{found.name}.{name}"):
                     home = ModuleAnalyzer.for_module(path.rpartition(".")[0])
                     text = home.find_attr_docs().get(("", name))

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..budget import device as default_device
-from ..parameters import count_parameters
+from ..ops.devices import default_device
+from ..ops.parameters import count_parameters
 from .allocator import allocator
 from .memory import check_device, high_water, saved_for_backward
 from .operations import count_flops

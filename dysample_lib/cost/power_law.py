@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from .._checks import check_choice
+from ..ops.checks import check_choice
 from .measuring import measure
 from .setting import Cost, Setting
 

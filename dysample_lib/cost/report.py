@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..records import recorded_file
+from ..study.records import recorded_file
 from ..upsamplers import UPSAMPLERS
 from .setting import Cost, Setting
 
@@ -140,6 +140,6 @@ def recorded_costs(name: str = "cost") -> list[Cost]:
     """The costs that come with the book: ``results/NAME.json``.
 
     Raises:
-        FileNotFoundError: see :func:`dysample_lib.records.recorded_file`.
+        FileNotFoundError: see :func:`dysample_lib.study.records.recorded_file`.
     """
     return read_costs(recorded_file(f"{name}.json"))

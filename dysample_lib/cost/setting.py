@@ -9,7 +9,7 @@ from typing import cast
 
 from torch import nn
 
-from .._checks import check_positive_integer
+from ..ops.checks import check_positive_integer
 from ..upsamplers import UPSAMPLERS, build_upsampler
 
 

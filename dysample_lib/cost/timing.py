@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from .._checks import check_positive_integer
+from ..ops.checks import check_positive_integer
 
 LEAST_REPEATS = 7
 """The fewest turns that a median is taken of."""

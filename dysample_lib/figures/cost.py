@@ -16,9 +16,9 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from .._checks import check_choice
 from ..cost import Cost, conditions
 from ..cost.report import COLUMNS
+from ..ops.checks import check_choice
 from .curves import METRIC_NAMES, numbers
 from .style import MUTED, NARROW, colour, method, styled
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .._checks import check_positive_integer
+from ..ops.checks import check_positive_integer
 from ._inputs import displacements, draw_outline, interleave, label_map, show
 from .points import walks
 from .style import DIVERGING, INK, WIDTH, bare, styled

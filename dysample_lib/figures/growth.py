@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .._checks import check_choice
 from ..cost import Growth, conditions
 from ..cost.report import COLUMNS
+from ..ops.checks import check_choice
 from .cost import logarithmic, note
 from .style import WIDTH, colour, method, styled
 

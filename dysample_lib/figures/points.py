@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..sampling import initial_positions
+from ..ops.sampling import initial_positions
 from ._inputs import displacements, draw_outline, label_map, show
 from .style import HIGHLIGHT, TRUTH, bare, styled
 

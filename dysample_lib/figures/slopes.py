@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..sampling import initial_positions
+from ..ops.sampling import initial_positions
 from .style import COLOURS, INK, MUTED, WIDTH, styled
 
 KINKED_ROW = (0.0, 1.0, 2.0, 12.0, 22.0)

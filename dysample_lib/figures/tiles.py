@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from .._checks import check_positive_integer
+from ..ops.checks import check_positive_integer
 from ._inputs import array, draw_outline, fills, label_map, picture, same_size
 from .style import TRUTH, WIDTH, bare, styled
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .._checks import check_positive_integer
-from ..sampling import initial_positions
+from ..ops.checks import check_positive_integer
+from ..ops.sampling import initial_positions
 from ._inputs import array
 from .style import COLOURS, HIGHLIGHT, INK, MUTED, SEQUENTIAL, WIDTH, bare, styled
 

@@ -1,5 +1,6 @@
 """The upsamplers, one operator a file, and the registry that names them."""
 
+from ..ops.reassembly import reassemble
 from .carafe import CARAFE
 from .deconv import Deconv
 from .dysample import DySample
@@ -8,7 +9,6 @@ from .fixed import Bilinear, Nearest
 from .flops import Flops
 from .guided import GuidedUpsampler
 from .pixel_shuffle import PixelShuffle
-from .reassembly import reassemble
 from .registry import (
     LADDER,
     PREDECESSORS,

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .._checks import check_groups, check_map, check_positive_integer
-from ..output_size import check_output_size, fit
+from ..ops.checks import check_groups, check_map, check_positive_integer
+from ..ops.output_size import check_output_size, fit
+from ..ops.reassembly import check_kernel_size, normalised, reassemble, reassembly_flops
 from .flops import Flops
 from .pixel_shuffle import shuffle
-from .reassembly import (
-    check_kernel_size,
-    normalised,
-    reassemble,
-    reassembly_flops,
-)
 
 
 class CARAFE(nn.Module):
@@ -23,7 +18,7 @@ class CARAFE(nn.Module):
     channel compressor, a 1×1 convolution, and the content encoder, a 3×3 convolution
     without anything between them, make s² kernels of k × k for each low-resolution
     pixel (section 3.2). A pixel shuffle puts them in place, a softmax makes
-    each sum to one, and :func:`~dysample_lib.upsamplers.reassembly.reassemble` applies
+    each sum to one, and :func:`~dysample_lib.ops.reassembly.reassemble` applies
     them (section 3.3):
 
     .. math::  X' = \text{reassemble}(X, \text{softmax}(\text{shuffle}(

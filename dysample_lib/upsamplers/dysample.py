@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .._checks import (
+from ..ops.checks import (
     check_choice,
     check_groups,
     check_map,
     check_positive_integer,
     check_scope,
 )
-from ..output_size import check_output_size, fit
-from ..pointwise import PointwiseConv2d
-from ..sampling import INITIAL_MODES, initial_positions, sample
+from ..ops.output_size import check_output_size, fit
+from ..ops.pointwise import PointwiseConv2d
+from ..ops.sampling import INITIAL_MODES, initial_positions, sample
 from . import init_pos
 from .flops import Flops
 

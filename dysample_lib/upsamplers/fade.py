@@ -5,15 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .._checks import check_positive_integer
+from ..ops.checks import check_positive_integer
+from ..ops.reassembly import check_kernel_size, normalised, reassemble, reassembly_flops
 from .flops import Flops
 from .guided import GuidedUpsampler
-from .reassembly import (
-    check_kernel_size,
-    normalised,
-    reassemble,
-    reassembly_flops,
-)
 
 
 class FADE(GuidedUpsampler):

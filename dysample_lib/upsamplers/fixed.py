@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .._checks import check_map, check_positive_integer
-from ..output_size import check_output_size, fit
+from ..ops.checks import check_map, check_positive_integer
+from ..ops.output_size import check_output_size, fit
 from .flops import Flops
 
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from .._checks import check_map, check_positive_integer
+from ..ops.checks import check_map, check_positive_integer
 
 
 class GuidedUpsampler(nn.Module, ABC):

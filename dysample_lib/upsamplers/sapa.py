@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .._checks import check_positive_integer
-from .flops import Flops
-from .guided import GuidedUpsampler
-from .reassembly import (
+from ..ops.checks import check_positive_integer
+from ..ops.reassembly import (
     affinity,
     check_kernel_size,
     normalised,
     reassemble,
     reassembly_flops,
 )
+from .flops import Flops
+from .guided import GuidedUpsampler
 
 
 class SAPA(GuidedUpsampler):

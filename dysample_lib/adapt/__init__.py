@@ -1,0 +1,1 @@
+"""DySample in a model of your own: swaps, feature pyramids, checkpoints."""

@@ -1,0 +1,1 @@
+"""The geometry and the arithmetic of upsampling, as functions on tensors."""

@@ -1,0 +1,1 @@
+"""What is learned: what a task loads, builds, loses and measures."""

@@ -1,0 +1,1 @@
+"""The networks that upsamplers are compared in: encoders, decoders, both together."""

@@ -1,0 +1,1 @@
+"""Training that repeats and resumes."""

@@ -1,0 +1,217 @@
+"""The prose and reference pages: complete, linked, and saying what the records say."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import posixpath
+import re
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+import pytest
+from _repository import (
+    ROOT,
+    chapter_names,
+    code_cells,
+    notebook_paths,
+    read_yaml,
+    script,
+)
+from bs4 import BeautifulSoup
+from record_samples import runs
+from sphinx.util.inventory import InventoryFile
+
+import dysample_lib
+from dysample_lib.study.records import Record
+
+API = sorted((ROOT / "book" / "api").glob("*.md"))
+
+
+def page(site, name: str) -> BeautifulSoup:
+    return BeautifulSoup((site / f"{name}.html").read_text("utf-8"), "html.parser")
+
+
+def links(page: BeautifulSoup) -> set[str]:
+    """Where the text of a page links to; its navigation is not its text."""
+    article = page.select_one("article.bd-article")
+    assert article
+    return {a["href"] for a in article.find_all("a", href=True)}
+
+
+# Fragments
+
+
+@pytest.mark.parametrize("file", script("fragments").FRAGMENTS)
+def test_committed_tables_say_what_the_records_say(file: str) -> None:
+    fragments = script("fragments")
+    written = (fragments.BOOK / file).read_text("utf-8")
+    assert written == f"{fragments.WRITTEN}\n{fragments.FRAGMENTS[file]()}"
+    including = [p for p in fragments.BOOK.glob("*.md") if p.name[0] != "_"]
+    assert any(f"{{include}} {file}" in p.read_text("utf-8") for p in including)
+
+
+def records(**shifts: float) -> list[Record]:
+    """Three seeds of the ladder and more: boundary IoU 0.5, and what some have more."""
+    seeds = {0: 0.5, 1: 0.52, 2: 0.48}
+    found = []
+    for name in dict.fromkeys([*dysample_lib.LADDER, *shifts]):
+        found += runs(name, {s: v + shifts.get(name, 0) for s, v in seeds.items()})
+    for name in ("bilinear", "grouping"):
+        found += runs(name, seeds, dataset="camvid", decoder="segformer")
+    return found
+
+
+def test_advice_follows_the_intervals() -> None:
+    def lines(**shifts: float) -> str:
+        return script("score_tables").which(records(**shifts))
+
+    assert "No difference shown between DySample and bilinear interp" in lines()
+    assert "Use DySample instead of bilinear interpolation. | +20." in lines(
+        grouping=0.2
+    )
+    assert "Keep bilinear interpolation: DySample is worse here. | −20." in lines(
+        grouping=-0.2
+    )
+
+
+def test_rivals_stand_beside_what_they_read() -> None:
+    rivals = script("score_tables").rivals
+    assert rivals(records()) == "No rival has been recorded yet.\n"
+    carafe, sapa = rivals(records(carafe=-0.2, sapa=0.1)).splitlines()[2:4]
+    assert carafe.startswith("| CARAFE | no | +20.") and ", helps | " in carafe
+    assert sapa.startswith("| SAPA-B | yes | −10.") and ", hurts | " in sapa
+
+
+def test_run_times_are_noted_and_shown(tmp_path, monkeypatch) -> None:
+    execute, fragments = script("execute"), script("fragments")
+    (tmp_path / "results").mkdir()
+    monkeypatch.setattr(fragments, "RESULTS", tmp_path / "results")
+    monkeypatch.setenv("DYSAMPLE_BUDGET", "quick")
+    assert "No complete run" in fragments.FRAGMENTS["_run_times.md"]()
+
+    taken = {"00_upsampling": 125.44, "01_naive_sampling": 59.9}
+    execute.keep_times(taken, tmp_path / "results")
+
+    shown = fragments.FRAGMENTS["_run_times.md"]()
+    assert "| [](../notebooks/00_upsampling.ipynb) | 2:05 |" in shown
+    assert "| [](../notebooks/01_naive_sampling.ipynb) | 1:00 |" in shown
+    assert "All together: 3 minutes." in shown
+    assert shown.startswith("`quick` budget on ")
+
+
+def test_copies_hold_what_pages_include() -> None:
+    text = "".join(p.read_text("utf-8") for p in (ROOT / "book").glob("*.md"))
+    outside = set(re.findall(r"include\} \.\./(\S+)", text))
+    assert outside == {"CHANGELOG.md", "CITATION.cff"}
+    assert outside <= set(script("execute").SITE_SOURCES)
+
+
+# The reference
+
+
+def doors() -> list[ModuleType]:
+    """The library's modules and folders; files in a folder are reached through it."""
+    found = iter_modules(dysample_lib.__path__)
+    names = [m.name for m in found if not m.name.startswith("_")]
+    return [dysample_lib, *(import_module(f"dysample_lib.{name}") for name in names)]
+
+
+def public(door: ModuleType) -> list[str]:
+    """What ``__all__`` lists, or else the classes and functions that are defined."""
+    listed = getattr(door, "__all__", None)
+    defined = [
+        name
+        for name, value in vars(door).items()
+        if (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == door.__name__
+    ]
+    return [name for name in listed or defined if not name.startswith("_")]
+
+
+def test_everything_public_is_in_the_reference(site) -> None:
+    with (site / "objects.inv").open("rb") as file:
+        kinds = InventoryFile.load(file, "", posixpath.join)
+    known = {name for kind in kinds if kind.startswith("py:") for name in kinds[kind]}
+    assert "dysample_lib.DySample.forward" in known
+    expected = {f"{d.__name__}.{name}" for d in doors() for name in public(d)}
+    front = {a.get_text().rstrip("()") for a in page(site, "book/api/index")("a")}
+    assert set(public(dysample_lib)) <= front
+    assert len(expected) > 100
+    assert expected - known == set()
+
+
+def test_names_of_ours_have_to_resolve() -> None:
+    excused = read_yaml("_config.yml")["sphinx"]["config"]["nitpick_ignore_regex"]
+    for kind, target in excused:
+        for name in ("dysample_lib.DySample", "DySample", "sampling.point_sample"):
+            assert not re.fullmatch(target, name), (kind, target)
+
+
+def test_docstrings_come_out_as_they_were_meant(site) -> None:
+    for path in API:
+        article = page(site, f"book/api/{path.stem}").select_one("article")
+        assert not article.select(".problematic, .system-message"), path.stem
+        # "in_channels: C." is no list of letters.
+        assert not article.select("ol.upperalpha, ol.loweralpha, ol.upperroman")
+    upsamplers = page(site, "book/api/upsamplers")
+    described = upsamplers.find(id="dysample_lib.upsamplers.DySample").parent
+    assert described.select_one("div.math")
+    assert "DySample-S+" in described.select_one("table").get_text()
+    headings = [p.get_text() for p in described.select("p.rubric")]
+    assert "Shape" in headings
+    assert "layers" not in {t.get_text() for t in upsamplers.select("dt .sig-name")}
+
+
+def test_reference_and_chapters_link_each_other(site) -> None:
+    for path in API:
+        found = links(page(site, f"book/api/{path.stem}"))
+        assert any("/notebooks/" in href for href in found), path.stem
+    for name in chapter_names():
+        found = links(page(site, f"notebooks/{name}"))
+        assert any("/book/api/" in href for href in found), name
+
+
+# Glossary, figures, credits
+
+
+def test_search_finds_the_terms_of_the_glossary(site) -> None:
+    text = (site / "searchindex.js").read_text("utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").rstrip(")\n;"))
+    page_number = index["docnames"].index("book/glossary")
+    terms = [
+        dt.get_text("", strip=True)
+        for dt in page(site, "book/glossary").select("dl.glossary > dt")
+    ]
+    terms = [term.rstrip("#") for term in terms]
+    wanted = {"offset", "scope factor", "groups", "scale", "style", "sampling grid"}
+    wanted |= {"walking range", "boundary IoU", "trimap IoU"}
+    assert wanted <= set(terms)
+    assert terms == sorted(terms, key=str.lower)
+    for term in terms:
+        entries = index["indexentries"].get(term.lower(), [])
+        assert page_number in [entry[0] for entry in entries], term
+
+
+def test_the_index_has_every_figure(site) -> None:
+    shown = page(site, "book/figure_index").select_one("article.bd-article")
+    numbers = {a["href"]: a.get_text() for a in shown.find_all("a", href=True)}
+    named = 0
+    for path in notebook_paths():
+        for cell in code_cells(path):
+            figure = cell["metadata"].get("mystnb", {}).get("figure", {})
+            if path.stem in chapter_names() and "name" in figure:
+                target = f"../notebooks/{path.stem}.html#{figure['name']}"
+                assert numbers[target].startswith(f"Figure {int(path.stem[:2])}.")
+                named += 1
+    assert named > 20
+    assert "Figure 1: One tile, one encoder" in shown.get_text()
+
+
+def test_how_to_cite_and_the_changelog_are_those_of_the_repository(site) -> None:
+    cite = page(site, "book/cite").get_text()
+    assert (ROOT / "CITATION.cff").read_text("utf-8").strip() in cite
+    assert cite.count("@inproceedings{") == 1
+    assert "@inproceedings{liu2023learning," in cite
+    assert dysample_lib.__version__ in page(site, "book/changelog").get_text()

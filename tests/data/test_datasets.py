@@ -1,0 +1,83 @@
+"""``load_dataset``: names, splits, options, and what it needs installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from dysample_lib.data import DATASETS, SPLITS, load_dataset
+from dysample_lib.data.files import check_size
+
+
+def test_names_and_splits() -> None:
+    assert DATASETS == ("coastlines", "pets", "camvid")
+    assert SPLITS == ("train", "val")
+
+
+def test_unknown_name_lists_the_names() -> None:
+    with pytest.raises(
+        ValueError, match=r"name .*'coastlines', 'pets', 'camvid'.*'ade'"
+    ):
+        load_dataset("ade", "train")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_unknown_split_lists_the_splits(name: str) -> None:
+    with pytest.raises(ValueError, match=r"split .*'train', 'val'.*'test'"):
+        load_dataset(name, "test")
+
+
+def test_option_of_another_set_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match=r"camvid takes no option 'lakes'.*'root', 'size'"
+    ):
+        load_dataset("camvid", "val", lakes=True)
+
+
+def test_a_set_indexes_into_its_tensors() -> None:
+    dataset = load_dataset("coastlines", "val")
+    image, mask = dataset[3]
+    assert len(dataset) == len(dataset.images) == len(dataset.masks)
+    assert torch.equal(image, dataset.images[3])
+    assert torch.equal(mask, dataset.masks[3])
+    assert dataset.size == tuple(mask.shape) == (96, 96)
+
+
+def test_importing_needs_torch_alone_and_loading_says_what_it_needs() -> None:
+    script = """
+import sys
+for name in ("PIL", "torchvision", "mpl_toolkits", "matplotlib"):
+    sys.modules[name] = None  # as if it were not installed
+from dysample_lib.data import load_dataset
+try:
+    load_dataset("coastlines", "val")
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "needs the package PIL" in done.stdout
+    assert "dysample-lib[notebooks]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(7, (7, 7)), ((2, 3), (2, 3)), ([4, 5], (4, 5))]
+)
+def test_sizes(size: object, expected: tuple[int, int]) -> None:
+    assert check_size(size) == expected
+
+
+@pytest.mark.parametrize("size", ["8", 2.0, (1, 2, 3), (1, 2.5), (True, 2)])
+def test_sizes_of_a_wrong_type(size: object) -> None:
+    with pytest.raises(TypeError, match="size has to be an integer or"):
+        check_size(size)
+
+
+@pytest.mark.parametrize("size", [0, (4, 0), (-1, 4)])
+def test_sizes_below_one_pixel(size: object) -> None:
+    with pytest.raises(ValueError, match="at least 1 pixel"):
+        check_size(size)
