@@ -28,29 +28,29 @@ setup: $(VENV)/.dev-installed ## make .venv and install the project with all its
 
 book: $(VENV)/.book-installed ## run every notebook on this machine, build the site, print its path
 	@rm -rf _build/book-src
-	@$(BIN)/python book/execute.py --copy-to _build/book-src
-	@$(BIN)/python _build/book-src/book/fragments.py
-	@$(BIN)/python book/build.py --source _build/book-src
+	@$(BIN)/python book/scripts/execute.py --copy-to _build/book-src
+	@$(BIN)/python _build/book-src/book/scripts/fragments.py
+	@$(BIN)/python book/scripts/build.py --source _build/book-src
 
 html: $(VENV)/.book-installed ## build the site from the committed outputs (seconds)
-	@$(BIN)/python book/build.py
+	@$(BIN)/python book/scripts/build.py
 
 # What is committed comes from the quick budget on a CPU, whatever machine this is.
 notebooks: $(VENV)/.book-installed ## run every notebook in place, ready to commit
-	@CUDA_VISIBLE_DEVICES= DYSAMPLE_BUDGET=quick $(BIN)/python book/execute.py
-	@$(BIN)/python book/fragments.py
+	@CUDA_VISIBLE_DEVICES= DYSAMPLE_BUDGET=quick $(BIN)/python book/scripts/execute.py
+	@$(BIN)/python book/scripts/fragments.py
 
 tables: $(VENV)/.book-installed ## write the pages' tables again from results/ (seconds)
-	@$(BIN)/python book/fragments.py
+	@$(BIN)/python book/scripts/fragments.py
 
 front: $(VENV)/.book-installed ## train and draw the introduction's pictures again
-	@$(BIN)/python book/front_page.py
+	@$(BIN)/python book/scripts/front_page.py
 
 viewer: $(VENV)/.book-installed ## train the steps of the offsets viewer and export them again
-	@$(BIN)/python book/viewer_data.py
+	@$(BIN)/python book/scripts/viewer_data.py
 
 stills: setup ## take the still pictures of the widgets again (needs Chromium)
-	@$(BIN)/python book/widget_stills.py
+	@$(BIN)/python book/scripts/widget_stills.py
 
 test: setup lint ## ruff, mypy, pytest over tests/, pytest --nbval over notebooks/
 	$(PYTEST) tests
@@ -64,10 +64,10 @@ lint: setup ## ruff and mypy alone
 	$(BIN)/python -m mypy
 
 hosted: $(if $(IMAGE),$(BIN)/python,$(VENV)/.book-installed) ## run every chapter as a hosted notebook does [IMAGE=…]
-	@$(BIN)/python book/hosted.py $(if $(IMAGE),--image $(IMAGE))
+	@$(BIN)/python book/scripts/hosted.py $(if $(IMAGE),--image $(IMAGE))
 
 pdf: setup ## print the whole book into _build/dysample-book.pdf [needs Chromium]
-	@$(BIN)/python book/pdf.py
+	@$(BIN)/python book/scripts/pdf.py
 
 clean: ## remove what was built; .venv stays
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from _repository import ROOT
-
-from book.chromium import MISSING, chromium, find
+from _repository import SCRIPTS
+from chromium import MISSING, chromium, find
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Response
@@ -86,7 +85,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built from the committed outputs with warnings as errors."""
     output = tmp_path_factory.mktemp("site") / "_build"
-    script = [sys.executable, str(ROOT / "book" / "build.py"), "--output", str(output)]
+    script = [sys.executable, str(SCRIPTS / "build.py"), "--output", str(output)]
     done = subprocess.run(script, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr
     assert done.stdout.rstrip().endswith("index.html"), "the path to open comes last"

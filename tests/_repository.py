@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
@@ -20,6 +17,7 @@ except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "book" / "scripts"
 
 # Absolute paths of somebody's machine, and whatever else only it can mean.
 MACHINE_PATH = re.compile(
@@ -35,20 +33,6 @@ MACHINE = re.compile(
 def project() -> dict[str, Any]:
     """pyproject.toml as a dictionary."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-
-
-@cache
-def script(name: str) -> ModuleType:
-    """One of the scripts in book/, as a module."""
-    path = ROOT / "book" / f"{name}.py"
-    if str(path.parent) not in sys.path:  # scripts import their neighbours
-        sys.path.append(str(path.parent))
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def repository_url() -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from _repository import ROOT, chapter_names
+from _repository import ROOT, SCRIPTS, chapter_names
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
@@ -55,7 +55,7 @@ def small_book(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_the_book_is_printed(small_book, browser, tmp_path):
     target = tmp_path / "small.pdf"
-    script = [sys.executable, str(ROOT / "book" / "pdf.py")]
+    script = [sys.executable, str(SCRIPTS / "pdf.py")]
     done = subprocess.run(
         [*script, "--source", str(small_book), "--output", str(target)],
         capture_output=True,

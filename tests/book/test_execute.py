@@ -1,4 +1,4 @@
-"""book/execute.py: the current interpreter, clean results, and honest failures."""
+"""The chapters are executed by this interpreter, and failures are honest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from _repository import ROOT
+from _repository import ROOT, SCRIPTS
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 
@@ -24,7 +24,7 @@ def write(path: Path, *sources: str) -> Path:
 
 def execute(path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "book" / "execute.py"), str(path)],
+        [sys.executable, str(SCRIPTS / "execute.py"), str(path)],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -92,7 +92,7 @@ def test_an_error_that_is_meant_names_files_relative_to_the_repository(tmp_path)
 )
 def test_copies_never_land_on_something(tmp_path, arguments):
     write(tmp_path / "a.ipynb", "1")
-    script = [sys.executable, str(ROOT / "book" / "execute.py"), *arguments]
+    script = [sys.executable, str(SCRIPTS / "execute.py"), *arguments]
     done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0
     assert "--copy-to" in done.stderr

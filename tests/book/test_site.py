@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from _repository import MACHINE, ROOT, chapter_names, repository_url
+from _repository import MACHINE, ROOT, SCRIPTS, chapter_names, repository_url
 from bs4 import BeautifulSoup
 
 # Attributes by which a page loads something, as opposed to linking to it.
@@ -148,7 +148,7 @@ def test_a_broken_reference_fails_the_build(tmp_path):
     (tmp_path / "_config.yml").write_text((ROOT / "_config.yml").read_text("utf-8"))
     (tmp_path / "book" / "_toc.yml").write_text("format: jb-book\nroot: book/intro\n")
     (tmp_path / "book" / "intro.md").write_text("# A page\n\n{ref}`nowhere`\n")
-    script = [sys.executable, str(ROOT / "book" / "build.py"), "--source"]
+    script = [sys.executable, str(SCRIPTS / "build.py"), "--source"]
     script += [str(tmp_path), "--output", str(tmp_path / "_build")]
     done = subprocess.run(script, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0

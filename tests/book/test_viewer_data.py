@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from _repository import script, source
+from _repository import source
 from _widgets import DATA, NOTEBOOKS, steps_by_name, viewer_data
 from PIL import Image
+from viewer_data import sampled
 
 from dysample_lib import figures, initial_positions
 from dysample_lib.data import load_dataset
@@ -70,7 +71,7 @@ def test_each_step_was_trained_as_the_recorded_runs_were(name):
 def test_what_is_exported_of_a_model_is_where_its_points_are(scatter):
     model = scatter(SegmentationNet(2, upsampler="dynamic_scope").eval(), std=0.1)
     image = torch.rand(3, 96, 96)
-    levels = script("viewer_data").sampled(model, image)
+    levels = sampled(model, image)
     features = upsampler_inputs(model, image[None])
     modules = model.decoder.upsamplers
     for up, x, level in zip(modules, features, levels, strict=True):
@@ -83,7 +84,7 @@ def test_what_is_exported_of_a_model_is_where_its_points_are(scatter):
         ranges = up.walking_range(x)[0].mean(0)
         torch.testing.assert_close(torch.from_numpy(level["ranges"]), ranges)
     fixed = SegmentationNet(2, upsampler="bilinear")
-    assert script("viewer_data").sampled(fixed, image) == []
+    assert sampled(fixed, image) == []
 
 
 def test_walks_are_complete():

@@ -150,9 +150,9 @@ def test_a_second_call_installs_nothing(checkout):
 def test_make_book_runs_copies_and_builds_the_site_from_them(checkout):
     assert make(checkout, "book").returncode == 0
     assert calls(checkout)[1:] == [
-        "book/execute.py --copy-to _build/book-src",
-        "_build/book-src/book/fragments.py",
-        "book/build.py --source _build/book-src",
+        "book/scripts/execute.py --copy-to _build/book-src",
+        "_build/book-src/book/scripts/fragments.py",
+        "book/scripts/build.py --source _build/book-src",
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _repository import ROOT, read_yaml
+from _repository import ROOT, SCRIPTS, read_yaml
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").iterdir())
 MAKE = re.compile(r"make ([a-z]+)(?: [A-Z]+=\S+)*")
@@ -96,7 +96,7 @@ def test_the_site_that_is_built_is_the_one_that_is_published():
     build, publish = jobs(ROOT / ".github" / "workflows" / "pages.yml")
     ran, uploaded = build["steps"][-2:]
     assert ran["run"] == "make html"
-    script = (ROOT / "book" / "build.py").read_text(encoding="utf-8")
+    script = (SCRIPTS / "build.py").read_text(encoding="utf-8")
     assert uploaded["with"]["path"] == "_build/html"
     assert 'ROOT / "_build"' in script and '"html"' in script
     assert publish["needs"] == "build"

@@ -2,7 +2,7 @@
 
    <div class="step-viewer" data-left="static_scope" data-right="grouping"
         data-show="points" data-level="2">
-   Its images and steps.js lie beside this file; book/viewer_data.py writes them. */
+   Its images and steps.js lie beside this file; book/scripts/viewer_data.py writes them. */
 (function () {
   "use strict";
 

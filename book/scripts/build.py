@@ -1,7 +1,7 @@
 """Build the site strictly: a warning is an error. The one place that knows how.
 
-python book/build.py                              from the committed outputs
-python book/build.py --source _build/book-src     from freshly executed copies
+python book/scripts/build.py                             from the committed outputs
+python book/scripts/build.py --source _build/book-src    from freshly executed copies
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STRICT = ["-W", "--keep-going", "-n", "-q"]
 
 

@@ -1,7 +1,7 @@
 """Execute the notebooks one after the other, with the interpreter that runs this.
 
-    python book/execute.py                            in place, ready to commit
-    python book/execute.py --copy-to _build/book-src  on copies, the checkout unchanged
+    python book/scripts/execute.py                   in place, ready to commit
+    python book/scripts/execute.py --copy-to FOLDER  on copies, the checkout unchanged
 
 One line a notebook with its time; a complete run keeps them in results/runtimes.json,
 beside the notebooks' folder. The first cell that fails ends the run: the cell and its
@@ -28,7 +28,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # What the site is built from, beside the notebooks: copied as it is.
 SITE_SOURCES = ("_config.yml", "book", "results", "CHANGELOG.md", "CITATION.cff")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")

@@ -1,6 +1,6 @@
 """Write the tables that pages include from results/ again: `make tables`.
 
-A fragment is a file _NAME.md beside this one. The tests hold each to the records.
+A fragment is a file book/_NAME.md. The tests hold each to the records.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from score_tables import found, rivals, which
 
 from dysample_lib.study.records import Record, read_records, recorded_runs
 
-BOOK = Path(__file__).resolve().parent
+BOOK = Path(__file__).resolve().parents[1]
 RESULTS = BOOK.parent / "results"
-WRITTEN = "<!-- Written by book/fragments.py from results/: see `make tables`. -->\n"
+WRITTEN = (
+    "<!-- Written from results/ by book/scripts/fragments.py: `make tables`. -->\n"
+)
 
 
 def all_records() -> list[Record]:

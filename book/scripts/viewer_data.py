@@ -27,7 +27,7 @@ from dysample_lib.study.budget import BUDGETS
 from dysample_lib.tasks.segmentation import predict
 from dysample_lib.testbed.nets import upsampler_inputs
 
-OUT = Path(__file__).resolve().parent / "_static" / "viewer"
+OUT = Path(__file__).resolve().parents[1] / "_static" / "viewer"
 SHOWN = ("nearest", "bilinear", "naive", "initial_offsets", "static_scope")
 SHOWN += ("grouping", "dynamic_scope")
 UNIT = 100  # walks are whole hundredths of a feature pixel

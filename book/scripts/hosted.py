@@ -23,7 +23,7 @@ from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BROUGHT = ("torch", "torchvision", "matplotlib", "numpy", "pandas", "tqdm")
 BROUGHT += ("ipykernel", "nbclient", "pip")
 ADDRESS = re.compile(r'git\+https://[^"\s]+')
@@ -134,7 +134,7 @@ def run_chapters(
     ``folder`` is where they run: it gets copies, and the script that executes them.
     """
     script = folder / "execute.py"
-    shutil.copy2(ROOT / "book" / "execute.py", script)
+    shutil.copy2(ROOT / "book" / "scripts" / "execute.py", script)
     outside = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     variables = {k: v for k, v in os.environ.items() if k not in outside}
     variables |= {"PYTHONNOUSERSITE": "1"}

@@ -16,7 +16,7 @@ from dysample_lib.study.run import Run, run
 from dysample_lib.study.tables import scores
 from dysample_lib.tasks.segmentation import predict
 
-BOOK = Path(__file__).resolve().parent
+BOOK = Path(__file__).resolve().parents[1]
 METRIC = "boundary_iou"
 SHOWN = ("nearest", "bilinear", "grouping")
 

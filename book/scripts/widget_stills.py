@@ -19,7 +19,7 @@ import nbformat
 from chromium import chromium
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "book" / "_static"
 WIDGET = re.compile(
     r'(?P<tag><div class="(?:sampling-explorer|step-viewer)".*?>)\n\n'
