@@ -133,8 +133,9 @@ def run_chapters(
 
     ``folder`` is where they run: it gets copies, and the script that executes them.
     """
-    script = folder / "execute.py"
-    shutil.copy2(ROOT / "book" / "scripts" / "execute.py", script)
+    script = folder / "book" / "scripts" / "execute.py"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(Path(__file__).with_name(script.name), script)
     outside = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     variables = {k: v for k, v in os.environ.items() if k not in outside}
     variables |= {"PYTHONNOUSERSITE": "1"}

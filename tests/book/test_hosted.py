@@ -13,11 +13,22 @@ from pathlib import Path
 import hosted
 import nbformat
 import pytest
-from _repository import ROOT, SCRIPTS, SETUP_CELL, chapter_names, repository_url, source
+from _repository import (
+    ROOT,
+    SCRIPTS,
+    SETUP_CELL,
+    chapter_names,
+    project,
+    repository_url,
+    source,
+)
 from nbformat.v4 import new_code_cell, new_notebook
 
 # What the setup cell would download: here it is brought as well.
-DOWNLOADED = ("torchmetrics", "scipy", "basemap-data")
+DOWNLOADED = {
+    re.split(r"[<>=]", need)[0]
+    for need in project()["project"]["optional-dependencies"]["notebooks"]
+} - set(hosted.BROUGHT)
 # The one that needs most of what a host lacks, and the least time.
 ALWAYS = "07_in_your_model"
 
@@ -74,7 +85,7 @@ print(torch.__file__, torch.ones(3).sum().item())
 
 @pytest.mark.slow
 def test_the_setup_cell_installs_the_library_and_a_failure_is_told(
-    hosted, wheel, brought, tmp_path, no_downloads, capfd
+    wheel, brought, tmp_path, no_downloads, capfd
 ):
     good = write(
         tmp_path / "00_good.ipynb",
@@ -96,13 +107,13 @@ def test_the_setup_cell_installs_the_library_and_a_failure_is_told(
     assert told.startswith("00_good: ") and "\n01_bad: failed after " in told
     assert "1 / 0  # the culprit" in told and "ZeroDivisionError" in told
     done = nbformat.read(folder / "00_good.ipynb", as_version=4)
-    assert [cell.execution_count for cell in done.cells] == [1, 2, 3, 4, 5]
+    assert [cell.execution_count for cell in done.cells] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", chapter_names())
 def test_a_chapter_runs_as_a_hosted_notebook_does(
-    hosted, wheel, brought, request, tmp_path, no_downloads, monkeypatch, capfd, name
+    wheel, brought, request, tmp_path, no_downloads, monkeypatch, capfd, name
 ):
     if name != ALWAYS and not request.config.getoption("--hosted"):
         pytest.skip("`make hosted` runs the other chapters; so does pytest --hosted")
