@@ -8,7 +8,7 @@ from typing import Any
 
 from _browser import PHONE, WIDE, Visit
 from axe_playwright_python.sync_playwright import Axe
-from book.chromium import chromium
+from chromium import chromium
 
 # Sums up by how much what is on the screen has jumped, from the first paint on.
 OBSERVE = """
