@@ -52,16 +52,17 @@ viewer: $(VENV)/.book-installed ## train the steps of the offsets viewer and exp
 stills: setup ## take the still pictures of the widgets again (needs Chromium)
 	@$(BIN)/python book/scripts/widget_stills.py
 
-test: setup lint ## ruff, mypy, pytest over tests/, pytest --nbval over notebooks/
+test: setup lint ## `make lint`, pytest over tests/, pytest --nbval over notebooks/
 	$(PYTEST) tests
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
 	    set -x; $(QUIET_KERNEL) $(PYTEST) --nbval notebooks; \
 	fi
 
-lint: setup ## ruff and mypy alone
+lint: setup ## ruff, mypy and the layers of the library alone
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/lint-imports --no-logo
 
 hosted: $(if $(IMAGE),$(BIN)/python,$(VENV)/.book-installed) ## run every chapter as a hosted notebook does [IMAGE=…]
 	@$(BIN)/python book/scripts/hosted.py $(if $(IMAGE),--image $(IMAGE))

@@ -8,6 +8,7 @@ other.
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 Nested = Any
@@ -42,33 +43,29 @@ def upsample(
     for x in images:
         channels, height, width = len(x), len(x[0]), len(x[0][0])
         out = [[[0.0] * (s * width) for _ in range(s * height)] for _ in x]
-        for group in range(groups):
+        # Every point: a group, a pixel, a sub-row i and a sub-column j of the pixel.
+        points = product(*map(range, (groups, height, width, s, s)))
+        for group, row, column, i, j in points:
             members = range(
                 group * channels // groups, (group + 1) * channels // groups
             )
-            for row in range(height):
-                for column in range(width):
-                    for i in range(s):  # sub-row
-                        for j in range(s):  # sub-column
-                            position = [column + 0.5, row + 0.5]  # x, y of the centre
-                            for axis in (0, 1):
-                                if initial == "bilinear":
-                                    step = (j, i)[axis]
-                                    position[axis] += (step - (s - 1) / 2) / s
-                                where = (axis, group, i, j, groups, s, style)
-                                pixel = [x[c][row][column] for c in range(channels)]
-                                moved = linear(offset_weight, pixel, *where)
-                                moved += offset_bias[output_channel(*where)]
-                                if isinstance(scope, float):
-                                    walking_range = scope
-                                else:
-                                    logit = linear(scope, pixel, *where)
-                                    walking_range = 0.5 / (1.0 + math.exp(-logit))
-                                position[axis] += walking_range * moved
-                            for c in members:
-                                out[c][s * row + i][s * column + j] = read(
-                                    x[c], *position
-                                )
+            position = [column + 0.5, row + 0.5]  # x, y of the pixel's centre
+            for axis in (0, 1):
+                if initial == "bilinear":
+                    step = (j, i)[axis]
+                    position[axis] += (step - (s - 1) / 2) / s
+                where = (axis, group, i, j, groups, s, style)
+                pixel = [x[c][row][column] for c in range(channels)]
+                moved = linear(offset_weight, pixel, *where)
+                moved += offset_bias[output_channel(*where)]
+                if isinstance(scope, float):
+                    walking_range = scope
+                else:
+                    logit = linear(scope, pixel, *where)
+                    walking_range = 0.5 / (1.0 + math.exp(-logit))
+                position[axis] += walking_range * moved
+            for c in members:
+                out[c][s * row + i][s * column + j] = read(x[c], *position)
         results.append(out)
     return results
 

@@ -42,6 +42,20 @@ class Devices(TorchDispatchMode):
 SYNCHRONISING = {"_local_scalar_dense", "item", "nonzero", "is_nonzero", "equal"}
 
 
+def uses(root: Any) -> dict[Any, int]:
+    """How often each node of the graph under ``root`` is asked for a gradient."""
+    counts = {root: 0}
+    stack = [root]
+    while stack:
+        for node, _ in stack.pop().next_functions:
+            if node is not None:
+                if node not in counts:
+                    counts[node] = 0
+                    stack.append(node)
+                counts[node] += 1
+    return counts
+
+
 def backward(y: Tensor) -> list[Tensor]:
     """Gradients of ``y.sum()`` for all leaves, one node of the graph after the other.
 
@@ -49,15 +63,7 @@ def backward(y: Tensor) -> list[Tensor]:
     its streams, also for fake tensors, and fails where there is no driver.
     """
     root = y.sum().grad_fn
-    waiting = {root: 0}
-    stack = [root]
-    while stack:
-        for node, _ in stack.pop().next_functions:
-            if node is not None:
-                if node not in waiting:
-                    waiting[node] = 0
-                    stack.append(node)
-                waiting[node] += 1
+    waiting = uses(root)
     received: dict[Any, list[Any]] = {root: [torch.ones_like(y.sum())]}
     leaves, ready = [], [root]
     while ready:
