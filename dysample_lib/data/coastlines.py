@@ -19,18 +19,17 @@ cosine of the latitude elsewhere.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..ops.checks import check_choice
 from .base import SPLITS, SegmentationSet
 from .earth import LAND, PIXELS_PER_DEGREE, World, load_world, resolve_root, world_map
+from .memory import keep
 
 __all__ = [
     "BAND_DEGREES",
@@ -84,12 +83,6 @@ class TilePosition(NamedTuple):
     longitude: float
 
 
-class _Tiles(NamedTuple):
-    positions: list[TilePosition]
-    images: Tensor  # (N, 3, 96, 96), uint8
-    surface: Tensor  # (N, 96, 96), uint8: ocean, land, lake
-
-
 def _cut(array: NDArray[np.uint8], positions: list[TilePosition]) -> NDArray[np.uint8]:
     return np.stack(
         [array[p.row : p.row + TILE, p.column : p.column + TILE] for p in positions]
@@ -118,20 +111,10 @@ def _choose(world: World, split: str) -> list[TilePosition]:
     return positions
 
 
-@lru_cache(maxsize=4)
-def _tiles(split: str, root: Path | None) -> _Tiles:
-    check_choice("split", split, SPLITS)
-    world = load_world(root)
-    positions = _choose(world, split)
-    images = np.ascontiguousarray(_cut(world.imagery, positions).transpose(0, 3, 1, 2))
-    surface = _cut(world.surface, positions)
-    return _Tiles(positions, torch.from_numpy(images), torch.from_numpy(surface))
-
-
 def load_coastlines(
-    split: str, *, root: str | Path | None = None, lakes: bool = False
+    split: str, *, root: Path | None = None, lakes: bool = False
 ) -> SegmentationSet:
-    """The tiles of a split, built on the first call of a process.
+    """Cut the tiles of a split.
 
     Args:
         split: ``"train"`` or ``"val"``.
@@ -140,29 +123,36 @@ def load_coastlines(
         lakes: give lakes a class of their own. By default they are water.
 
     Returns:
-        Images (N, 3, 96, 96) and masks (N, 96, 96), both uint8 and the caller's own
-        to change, with the classes ``("water", "land")``, and ``"lake"`` if asked.
-        No label is to be ignored.
+        Images (N, 3, 96, 96) and masks (N, 96, 96), both uint8, with the classes
+        ``("water", "land")``, and ``"lake"`` if asked. No label is to be ignored.
 
     Raises:
         FileNotFoundError, ValueError: see :func:`~.earth.load_world`.
     """
-    tiles = _tiles(split, resolve_root(root))
-    masks = tiles.surface.clone() if lakes else (tiles.surface == LAND).byte()
-    classes = ("water", "land", "lake") if lakes else ("water", "land")
+    positions = tile_positions(split, root=root)
+    world = load_world(root)
+    images = np.ascontiguousarray(_cut(world.imagery, positions).transpose(0, 3, 1, 2))
+    surface = _cut(world.surface, positions)
+    masks = surface if lakes else (surface == LAND).astype(np.uint8)
     return SegmentationSet(
         "coastlines",
         split,
-        tiles.images.clone(),
-        masks,
-        classes,
+        torch.from_numpy(images),
+        torch.from_numpy(masks),
+        ("water", "land", "lake") if lakes else ("water", "land"),
         protagonist=PROTAGONIST if split == "val" else 0,
     )
 
 
 def tile_positions(split: str, *, root: str | Path | None = None) -> list[TilePosition]:
     """Where the tiles of a split lie, in the order of the set."""
-    return list(_tiles(split, resolve_root(root)).positions)
+    check_choice("split", split, SPLITS)
+    folder = resolve_root(root)
+    chosen = keep(
+        ("tile positions", split, folder),
+        lambda: _choose(load_world(folder), split),
+    )
+    return list(chosen)
 
 
 def tile_at(

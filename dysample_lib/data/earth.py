@@ -14,7 +14,6 @@ import gzip
 import hashlib
 import importlib.util
 import io
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..ops.checks import check_positive_integer
+from .memory import keep
 
 PIXELS_PER_DEGREE = 15
 HEIGHT, WIDTH = 180 * PIXELS_PER_DEGREE, 360 * PIXELS_PER_DEGREE
@@ -127,7 +127,6 @@ def resolve_root(root: str | Path | None) -> Path | None:
     return None if root is None else Path(root).expanduser().resolve()
 
 
-@lru_cache(maxsize=1)
 def load_world(root: Path | None = None) -> World:
     """Read both files, once a process (about two seconds; 58 MB).
 
@@ -138,6 +137,10 @@ def load_world(root: Path | None = None) -> World:
         FileNotFoundError: a file is not there; says what to install.
         ValueError: a file is not the one expected; names it and what to do.
     """
+    return keep(("world", root), lambda: _read_world(root))
+
+
+def _read_world(root: Path | None) -> World:
     jpeg = _read_verified(IMAGERY, root)
     mask = _read_verified(MASK, root)
     with Image.open(io.BytesIO(jpeg)) as image:

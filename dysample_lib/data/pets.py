@@ -9,6 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
+from filelock import FileLock
 from torchvision.datasets import OxfordIIITPet
 
 from ..ops.checks import check_choice
@@ -17,51 +18,67 @@ from .files import Size, check_size, read_pairs
 
 CLASSES = ("pet", "background", "border")
 LISTS = {"train": "trainval", "val": "test"}
-ROOT_VARIABLE = "DYSAMPLE_PETS"
 FOLDER = "oxford-iiit-pet"  # torchvision's name for it, inside the root
 
 _ARCHIVES = "images.tar.gz and annotations.tar.gz from https://www.robots.ox.ac.uk/~vgg/data/pets/"
 
 
-def _root(root: str | Path | None) -> Path:
-    if root is not None:
-        return Path(root).expanduser()
-    if given := os.environ.get(ROOT_VARIABLE):
-        return Path(given).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "dysample"
+def _default_root() -> Path:
+    """``dysample`` in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dysample"
 
 
-def _fetch(root: Path, split: str, download: bool) -> None:
-    """Have torchvision download the set, or find it under ``root``.
+def _find(root: Path, split: str, download: bool) -> Path:
+    """The set's folder under ``root``, after torchvision downloaded it if need be.
 
-    It unpacks into a folder of its own first: torchvision takes a set whose folders
-    exist for complete, which an interrupted unpacking would leave behind.
+    Of several processes that ask at once, one downloads and the others wait for it.
     """
     folder = root / FOLDER
-    missing = [n for n in ("images", "annotations") if not (folder / n).is_dir()]
-    if not missing:
-        return
     by_hand = f"or unpack {_ARCHIVES} into {folder}"
-    if folder.exists():  # may be the user's own: not ours to replace
-        raise FileNotFoundError(
-            f"{folder} has no folder {' and no folder '.join(missing)}; delete it and "
-            f"call again with download=True, {by_hand}"
-        )
+    if _is_there(folder, by_hand):
+        return folder
     if not download:
         raise FileNotFoundError(
             f"there is no Oxford-IIIT Pet in {folder}; give download=True, {by_hand}"
         )
-    partial = root / f"{FOLDER}-partial"
     try:
-        OxfordIIITPet(partial, LISTS[split], "segmentation", download=True)
-        (partial / FOLDER).rename(folder)
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{FOLDER}.lock"):
+            if not _is_there(folder, by_hand):
+                _download(folder, split)
     except Exception as error:  # whatever stopped it, the way out is the same
         raise OSError(
             f"Oxford-IIIT Pet (800 MB) could not be downloaded to {root} "
             f"({type(error).__name__}: {error}); check the network and call again, "
             f"{by_hand}"
         ) from error
+    return folder
+
+
+def _is_there(folder: Path, by_hand: str) -> bool:
+    """Whether the folder is there; half of it may be the user's, not ours to replace.
+
+    Raises:
+        FileNotFoundError: it is there, and not complete.
+    """
+    missing = [n for n in ("images", "annotations") if not (folder / n).is_dir()]
+    if missing and folder.exists():
+        raise FileNotFoundError(
+            f"{folder} has no folder {' and no folder '.join(missing)}; delete it and "
+            f"call again with download=True, {by_hand}"
+        )
+    return not missing
+
+
+def _download(folder: Path, split: str) -> None:
+    """Have torchvision download the set, into a folder of its own first.
+
+    torchvision takes a set whose folders exist for complete, which an interrupted
+    unpacking would leave behind.
+    """
+    partial = folder.with_name(f"{FOLDER}-partial")
+    OxfordIIITPet(partial, LISTS[split], "segmentation", download=True)
+    (partial / FOLDER).rename(folder)
     shutil.rmtree(partial)
 
 
@@ -84,7 +101,7 @@ def _read_list(path: Path, folder: Path) -> list[tuple[Path, Path]]:
 def load_pets(
     split: str,
     *,
-    root: str | Path | None = None,
+    root: Path | None = None,
     size: int | Size = 224,
     download: bool = True,
 ) -> SegmentationSet:
@@ -92,8 +109,8 @@ def load_pets(
 
     Args:
         split: ``"train"`` (the authors' trainval) or ``"val"`` (their test).
-        root: the folder that holds ``oxford-iiit-pet/``; ``$DYSAMPLE_PETS`` by
-            default, and without it ``dysample`` in the user's cache.
+        root: the folder that holds ``oxford-iiit-pet/``; by default ``dysample`` in
+            the user's cache.
         size: (height, width), or the side of a square, to resize to. The aspect ratio
             is not kept. A split takes 3680 · 4 · height · width bytes: 740 MB at 224.
         download: download 800 MB, with checksums, where the folder is missing.
@@ -109,8 +126,7 @@ def load_pets(
     """
     check_choice("split", split, SPLITS)
     wanted = check_size(size)
-    folder = _root(root) / FOLDER
-    _fetch(folder.parent, split, download)
+    folder = _find(root or _default_root(), split, download)
     pairs = _read_list(folder / "annotations" / f"{LISTS[split]}.txt", folder)
     remedy = f"delete {folder} and call again with download=True"
     table = {1: 0, 2: 1, 3: 2}

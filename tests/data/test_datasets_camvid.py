@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from data_samples import CAMVID_PREFIX as PREFIX
+from data_samples import CAMVID_SIZE, draw_camvid
 from PIL import Image
 
 from dysample_lib.data import load_dataset
@@ -20,33 +22,14 @@ needs_camvid = pytest.mark.skipif(
     not (REAL / "train.txt").is_file(), reason="CamVid is not here: DYSAMPLE_CAMVID"
 )
 
-HEIGHT, WIDTH = 6, 8
-PREFIX = "/SegNet/CamVid/"
-
-
-def draw(root: Path, prefix: str = PREFIX, count: int = 3) -> Path:
-    """A folder in the layout: image k is one grey, its labels run through 0 to 11."""
-    for split in ("train", "val"):
-        lines = []
-        for folder in (split, f"{split}annot"):
-            (root / folder).mkdir(parents=True)
-        for k in range(count):
-            grey = np.full((HEIGHT, WIDTH, 3), 10 * k + (split == "val"), np.uint8)
-            labels = (np.arange(HEIGHT * WIDTH) + k) % 12
-            Image.fromarray(grey).save(root / split / f"{k}.png")
-            Image.fromarray(labels.reshape(HEIGHT, WIDTH).astype(np.uint8)).save(
-                root / f"{split}annot" / f"{k}.png"
-            )
-            lines.append(f"{prefix}{split}/{k}.png {prefix}{split}annot/{k}.png")
-        (root / f"{split}.txt").write_text("\n".join(lines) + "\n")
-    return root
+HEIGHT, WIDTH = CAMVID_SIZE
 
 
 @pytest.mark.parametrize(
     "prefix", [PREFIX, "", "./", "C:\\data\\CamVid\\", "/somebody/train/", "../"]
 )
 def test_lists_with_any_prefix(tmp_path: Path, prefix: str) -> None:
-    draw(tmp_path, prefix)
+    draw_camvid(tmp_path, prefix)
     train, val = (
         load_dataset("camvid", split, root=tmp_path) for split in ("train", "val")
     )
@@ -55,7 +38,7 @@ def test_lists_with_any_prefix(tmp_path: Path, prefix: str) -> None:
 
 
 def test_labels_classes_and_types(tmp_path: Path) -> None:
-    dataset = load_dataset("camvid", "train", root=str(draw(tmp_path)))
+    dataset = load_dataset("camvid", "train", root=str(draw_camvid(tmp_path)))
     assert (dataset.name, dataset.split, dataset.ignore_index) == (
         "camvid",
         "train",
@@ -73,7 +56,7 @@ def test_labels_classes_and_types(tmp_path: Path) -> None:
 def test_root_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DYSAMPLE_CAMVID", str(draw(tmp_path)))
+    monkeypatch.setenv("DYSAMPLE_CAMVID", str(draw_camvid(tmp_path)))
     assert len(load_dataset("camvid", "val")) == 3
     monkeypatch.delenv("DYSAMPLE_CAMVID")
     with pytest.raises(ValueError, match=r"root=None.*SegNet-.*DYSAMPLE_CAMVID"):
@@ -81,7 +64,7 @@ def test_root_from_the_environment(
 
 
 def test_size_resizes_images_and_labels(tmp_path: Path) -> None:
-    draw(tmp_path)
+    draw_camvid(tmp_path)
     dataset = load_dataset("camvid", "train", root=tmp_path, size=(12, 16))
     stored = load_dataset("camvid", "train", root=tmp_path)
     assert dataset.images.shape == (3, 3, 12, 16)
@@ -90,7 +73,7 @@ def test_size_resizes_images_and_labels(tmp_path: Path) -> None:
 
 
 def test_a_list_with_blank_lines_and_a_byte_order_mark(tmp_path: Path) -> None:
-    draw(tmp_path)
+    draw_camvid(tmp_path)
     path = tmp_path / "train.txt"
     text = path.read_text().replace("\n", "\r\n\r\n")
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
@@ -106,13 +89,15 @@ def test_missing_folder_and_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
 def test_empty_list(tmp_path: Path, text: str) -> None:
-    (draw(tmp_path) / "train.txt").write_text(text)
+    (draw_camvid(tmp_path) / "train.txt").write_text(text)
     with pytest.raises(ValueError, match=r"train\.txt is empty"):
         load_dataset("camvid", "train", root=tmp_path)
 
 
 def test_malformed_line(tmp_path: Path) -> None:
-    (draw(tmp_path) / "val.txt").write_text("val/0.png valannot/0.png\nval/1.png\n")
+    (draw_camvid(tmp_path) / "val.txt").write_text(
+        "val/0.png valannot/0.png\nval/1.png\n"
+    )
     with pytest.raises(
         ValueError, match=r"val\.txt, line 2, has 1 entries instead of 2"
     ):
@@ -121,7 +106,7 @@ def test_malformed_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["train/1.png", "trainannot/2.png"])
 def test_missing_file(tmp_path: Path, name: str) -> None:
-    (draw(tmp_path) / name).unlink()
+    (draw_camvid(tmp_path) / name).unlink()
     with pytest.raises(FileNotFoundError, match=rf"no file .*{name}; .*train\.txt"):
         load_dataset("camvid", "train", root=tmp_path)
 
@@ -129,7 +114,7 @@ def test_missing_file(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["train/0.png", "train/1.png", "trainannot/2.png"])
 @pytest.mark.parametrize("keep", [0, 0.3, 0.7])
 def test_truncated_file(tmp_path: Path, name: str, keep: float) -> None:
-    path = draw(tmp_path) / name
+    path = draw_camvid(tmp_path) / name
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
     with pytest.raises(ValueError, match=rf"{name} cannot be decoded.*copy the folder"):
@@ -139,28 +124,28 @@ def test_truncated_file(tmp_path: Path, name: str, keep: float) -> None:
 def test_unknown_labels(tmp_path: Path) -> None:
     labels = np.full((HEIGHT, WIDTH), 5, np.uint8)
     labels[0, :2] = 12, 77
-    Image.fromarray(labels).save(draw(tmp_path) / "trainannot" / "1.png")
+    Image.fromarray(labels).save(draw_camvid(tmp_path) / "trainannot" / "1.png")
     with pytest.raises(ValueError, match=r"trainannot/1\.png .*labels: \[12, 77\]"):
         load_dataset("camvid", "train", root=tmp_path)
 
 
 def test_colours_instead_of_labels(tmp_path: Path) -> None:
     colours = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    Image.fromarray(colours).save(draw(tmp_path) / "valannot" / "0.png")
+    Image.fromarray(colours).save(draw_camvid(tmp_path) / "valannot" / "0.png")
     with pytest.raises(ValueError, match=r"valannot/0\.png has the mode RGB"):
         load_dataset("camvid", "val", root=tmp_path)
 
 
 def test_label_map_of_another_size(tmp_path: Path) -> None:
     labels = np.zeros((HEIGHT, WIDTH + 1), np.uint8)
-    Image.fromarray(labels).save(draw(tmp_path) / "valannot" / "2.png")
+    Image.fromarray(labels).save(draw_camvid(tmp_path) / "valannot" / "2.png")
     for size in (None, (4, 4)):  # resizing does not hide it
         with pytest.raises(ValueError, match=r"valannot/2\.png has the size \(6, 9\)"):
             load_dataset("camvid", "val", root=tmp_path, size=size)
 
 
 def test_pictures_of_several_sizes_need_a_size(tmp_path: Path) -> None:
-    draw(tmp_path)
+    draw_camvid(tmp_path)
     Image.new("RGB", (4, 4)).save(tmp_path / "val" / "1.png")
     Image.new("L", (4, 4)).save(tmp_path / "valannot" / "1.png")
     with pytest.raises(

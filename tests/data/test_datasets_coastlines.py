@@ -20,7 +20,6 @@ from dysample_lib.data.coastlines import (
     TILE,
     TRAIN_BANDS,
     VAL_BANDS,
-    _tiles,
     tile_positions,
 )
 from dysample_lib.data.earth import (
@@ -126,14 +125,6 @@ def test_a_caller_may_change_its_tensors(sets: Sets) -> None:
     again = load_dataset("coastlines", "val")
     assert torch.equal(again.images, sets["val"].images)
     assert torch.equal(again.masks, sets["val"].masks)
-
-
-def test_tiles_are_built_once(sets: Sets) -> None:
-    built = _tiles.cache_info().misses
-    for split in SPLITS:
-        load_dataset("coastlines", split, lakes=True)
-        tile_positions(split)
-    assert _tiles.cache_info().misses == built
 
 
 # --- What is in a tile ------------------------------------------------------------

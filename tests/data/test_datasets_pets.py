@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import PIPE, Popen
 from threading import Thread
 from urllib.error import URLError
 
@@ -94,20 +97,35 @@ def test_default_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         load_dataset("pets", "train", download=False)
 
 
+class Mirror(ThreadingHTTPServer):
+    """A folder over HTTP that notes what it served, ``seconds`` after it was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.seconds = folder, 0.0
+        self.served: list[str] = []
+        super().__init__(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+
+
 class Quiet(SimpleHTTPRequestHandler):
+    server: Mirror
+
+    def do_GET(self) -> None:
+        self.server.served.append(self.path)
+        time.sleep(self.server.seconds)
+        super().do_GET()
+
     def log_message(self, *_: object) -> None:
         pass
 
 
 @pytest.fixture
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     """The two archives, made and served here; torchvision is told to take them."""
     folder = draw(tmp_path / "mirror")
-    root = folder.parent
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
+    server = Mirror(folder.parent)
     resources = []
     for part in ("images", "annotations"):
-        archive = root / f"{part}.tar.gz"
+        archive = server.folder / f"{part}.tar.gz"
         with tarfile.open(archive, "w:gz") as tar:
             tar.add(folder / part, arcname=part)
         md5 = hashlib.md5(archive.read_bytes()).hexdigest()
@@ -117,7 +135,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield root
+    yield server
     server.shutdown()
     server.server_close()
     thread.join()
@@ -125,16 +143,59 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 # Python 3.12 and 3.13 warn of how torchvision unpacks.
 @pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
-def test_download(tmp_path: Path, mirror: Path) -> None:
+def test_download(tmp_path: Path, mirror: Mirror) -> None:
     dataset = load_dataset("pets", "train", root=tmp_path / "data", size=8)
     assert len(dataset) == 3
-    shutil.rmtree(mirror)  # the second call needs no source
+    shutil.rmtree(mirror.folder)  # the second call needs no source
     assert len(load_dataset("pets", "val", root=tmp_path / "data", size=8)) == 1
-    assert [p.name for p in (tmp_path / "data").iterdir()] == ["oxford-iiit-pet"]
+    left = sorted(path.name for path in (tmp_path / "data").iterdir())
+    assert left == [".oxford-iiit-pet.lock", "oxford-iiit-pet"]
 
 
-def test_download_with_a_wrong_checksum(tmp_path: Path, mirror: Path) -> None:
-    archive = mirror / "annotations.tar.gz"
+LOAD_FROM_MIRROR = """
+import sys, warnings
+from torchvision.datasets import OxfordIIITPet
+from dysample_lib.data import load_dataset
+
+warnings.filterwarnings("ignore", "Python 3.14 will", DeprecationWarning)
+OxfordIIITPet._RESOURCES = eval(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()  # both begin at once
+print(len(load_dataset("pets", "train", root=sys.argv[1], size=8)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
+def test_two_processes_at_once_download_once(tmp_path: Path, mirror: Mirror) -> None:
+    load_dataset("pets", "train", root=tmp_path / "alone", size=8)
+    requests = sorted(mirror.served)
+    mirror.served.clear()
+    mirror.seconds = 0.3  # longer than one process is ahead of the other
+    command = [sys.executable, "-c", LOAD_FROM_MIRROR, str(tmp_path / "data")]
+    processes = [
+        Popen(
+            [*command, repr(OxfordIIITPet._RESOURCES)],
+            stdin=PIPE,
+            stdout=PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=300)[0] for process in processes]
+    assert answers == ["3\n", "3\n"]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted(mirror.served) == requests
+
+
+def test_download_with_a_wrong_checksum(tmp_path: Path, mirror: Mirror) -> None:
+    archive = mirror.folder / "annotations.tar.gz"
     archive.write_bytes(archive.read_bytes() + b"!")
     root = tmp_path / "data"
     with pytest.raises(OSError, match=r"could not be downloaded.*or unpack images"):
