@@ -18,8 +18,9 @@ from matplotlib.transforms import Bbox
 
 from ..cost import Cost, conditions
 from ..cost.report import COLUMNS
+from ..metrics.registry import find_metric
 from ..ops.checks import check_choice
-from .curves import METRIC_NAMES, numbers
+from .curves import numbers
 from .style import MUTED, NARROW, colour, method, styled
 
 LARGEST = 1500.0
@@ -27,7 +28,7 @@ LARGEST = 1500.0
 
 
 class Bubble(NamedTuple):
-    """Where one upsampler is: milliseconds, percent, and radius in points."""
+    """Where one upsampler is: milliseconds, the metric as shown, radius in points."""
 
     name: str
     x: float
@@ -51,8 +52,8 @@ def cost_bubbles(
 
     Args:
         costs: of one setting and machine, each upsampler's once.
-        scores: upsampler → number in [0, 1], or an object with ``mean``, ``low`` and
-            ``high``; one for each of ``costs``.
+        scores: upsampler → number as it is stored, or an object with ``mean``,
+            ``low`` and ``high``; one for each of ``costs``.
         latency: ``"forward_ms"`` or ``"training_ms"``.
         metric: what the scores are, for the axis.
         title: over the plot.
@@ -61,6 +62,7 @@ def cost_bubbles(
         ValueError: if the costs cannot be compared, or a score is missing.
     """
     check_choice("latency", latency, ("forward_ms", "training_ms"))
+    measure = find_metric(metric)
     about = conditions(costs)
     sizes = {(cost.shapes()[0], cost.output) for cost in costs}
     if len(sizes) > 1:
@@ -75,7 +77,7 @@ def cost_bubbles(
     bubbles = []
     for cost in costs:
         name, x = cost.upsampler, getattr(cost, latency)
-        mean, low, high = (100 * n for n in numbers(name, scores[name]))
+        mean, low, high = (measure.scale * n for n in numbers(name, scores[name]))
         area, ink = LARGEST * cost.flops / most, colour(name)
         ax.scatter(
             [x], [mean], area, color=ink, alpha=0.3, linewidths=0, gid=f"{name} flops"
@@ -84,7 +86,7 @@ def cost_bubbles(
         ax.plot([x, x], ends, color=ink, gid=f"{name} interval")
         ax.plot([x], [mean], "o", markersize=5, color=ink, gid=name)
         bubbles.append(Bubble(name, x, mean, (ends[0], ends[1]), _radius(area)))
-    ax.set_ylabel(f"{METRIC_NAMES.get(metric, metric)} (%)")
+    ax.set_ylabel(measure.heading)
     ax.set_xlabel(COLUMNS[latency].title)
     ax.set_title(title)
     ax.margins(0.12)

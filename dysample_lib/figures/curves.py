@@ -13,13 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..metrics.registry import Metric, find_metric
 from .style import INK, NARROW, colour, label, styled
-
-METRIC_NAMES = {
-    "mean_iou": "mean IoU",
-    "boundary_iou": "boundary IoU",
-    "trimap_iou": "mean IoU near the boundary",
-}
 
 
 @styled
@@ -31,9 +26,10 @@ def learning_curves(
 
     Args:
         histories: upsampler → rows with ``"epoch"`` and ``"loss"``, some of them with
-            the metric, in [0, 1].
+            the metric, as it is stored.
         metric: the key to draw in the second panel; left out if no row has it.
     """
+    measure = find_metric(metric)
     if not histories or not all(histories.values()):
         raise ValueError("histories has to hold at least one row for each name")
     measured = any(metric in row for rows in histories.values() for row in rows)
@@ -44,8 +40,8 @@ def learning_curves(
     _curves(axes[0, 0], histories, "loss", 1.0)
     axes[0, 0].set_title("training loss")
     if measured:
-        _curves(axes[0, 1], histories, metric, 100.0)
-        axes[0, 1].set_title(f"{METRIC_NAMES.get(metric, metric)}, validation (%)")
+        _curves(axes[0, 1], histories, metric, measure.scale)
+        axes[0, 1].set_title(f"{measure.heading}, validation")
     return fig
 
 
@@ -112,14 +108,14 @@ def numbers(name: str, value: Any) -> tuple[float, float, float]:
     return float(mean), *((math.nan,) * 2 if unknown else (float(low), float(high)))
 
 
-def _signed(share: float, form: str) -> str:
-    """A share in percent; no sign on what rounds to zero."""
-    text = format(100 * share, form)
-    return "0.0" if float(text) == 0 else text.replace("-", "−")
+def _signed(value: float, measure: Metric, sign: str) -> str:
+    """A stored value as it is shown; no sign on what rounds to zero."""
+    text = format(measure.scale * value, f"{sign}.{measure.digits}f")
+    return text[1:] if float(text) == 0 and sign else text.replace("-", "−")
 
 
 def _rows(
-    estimates: Mapping[str, Any], form: str
+    estimates: Mapping[str, Any], measure: Metric, sign: str = ""
 ) -> tuple[Figure, Axes, list[tuple[float, float, float]]]:
     """One row per estimate, first on top: name and number over dot and interval."""
     fig, ax = plt.subplots(
@@ -131,7 +127,7 @@ def _rows(
         known = not math.isnan(low)
         if known:
             ax.plot(
-                [100 * low, 100 * high],
+                [measure.scale * low, measure.scale * high],
                 [y, y],
                 color=ink,
                 linewidth=2.5,
@@ -139,7 +135,7 @@ def _rows(
                 gid=f"{name} interval",
             )
         ax.plot(
-            [100 * mean],
+            [measure.scale * mean],
             [y],
             "o",
             markersize=8,
@@ -147,9 +143,10 @@ def _rows(
             gid=name,
             markerfacecolor=ink if known else "white",
         )
-        text = _signed(mean, form)
+        text = _signed(mean, measure, sign)
         if known:
-            text += f" [{_signed(low, form)}, {_signed(high, form)}]"
+            ends = (_signed(end, measure, sign) for end in (low, high))
+            text += f" [{', '.join(ends)}]"
         over: dict[str, Any] = {
             "y": y - 0.3,
             "va": "center",
@@ -174,19 +171,17 @@ def ladder_plot(
     """A metric for each rung, in the order given, with intervals where there are any.
 
     Args:
-        estimates: upsampler → number in [0, 1], or an object with ``mean``, ``low``
-            and ``high``. A hollow dot has no interval.
+        estimates: upsampler → number as it is stored, or an object with ``mean``,
+            ``low`` and ``high``. A hollow dot has no interval.
         metric: the metric's key, for the axis.
         title: over the plot.
     """
     if not estimates:
         raise ValueError("estimates has to hold at least one upsampler, got none")
-    fig, ax, rows = _rows(estimates, ".1f")
+    measure = find_metric(metric)
+    fig, ax, rows = _rows(estimates, measure)
     intervals = any(not math.isnan(low) for _, low, _ in rows)
-    ax.set_xlabel(
-        f"{METRIC_NAMES.get(metric, metric)} (%)"
-        + (", mean and 95 % interval" if intervals else "")
-    )
+    ax.set_xlabel(measure.heading + (", mean and 95 % interval" if intervals else ""))
     ax.set_title(title)
     return fig
 
@@ -198,18 +193,20 @@ def forest_plot(
     """Paired differences with 95 % intervals against the line of no difference.
 
     Args:
-        differences: step → estimate of the difference to its predecessor, as a share
-            (0.01 is one percentage point); drawn in percentage points.
+        differences: step → estimate of the difference to its predecessor, as it is
+            stored: 0.01 of a share is drawn as one percentage point.
         metric: the metric's key, for the axis.
         title: over the plot.
     """
     if not differences:
         raise ValueError("differences has to hold at least one step, got none")
-    fig, ax, _ = _rows(differences, "+.1f")
+    measure = find_metric(metric)
+    fig, ax, _ = _rows(differences, measure, "+")
     ax.axvline(0, color=INK, linewidth=1.2, zorder=0, gid="zero")
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, -0.1 * (high - low)), max(high, 0.1 * (high - low)))
-    name = METRIC_NAMES.get(metric, metric)
-    ax.set_xlabel(f"{name}: difference to the step before (points)")
+    ax.set_xlabel(
+        f"{measure.title}: difference to the step before [{measure.difference_unit}]"
+    )
     ax.set_title(title)
     return fig

@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.checks import check_positive_integer
-from .checks import check_band, check_classes, check_labels, check_pair, check_plane
+from .checks import (
+    check_band,
+    check_classes,
+    check_labels,
+    check_pair,
+    check_plane,
+    comparable,
+    is_ignored,
+)
 
 
 def band_width(band: int | float, height: int, width: int) -> int:
@@ -36,18 +44,44 @@ def band_width(band: int | float, height: int, width: int) -> int:
     return max(1, round(float(band) * math.hypot(height, width)))
 
 
-def _window_max(values: Tensor, width: int, outside: float) -> Tensor:
-    """Maximum over the (2·width + 1)² window at each pixel of (…, H, W)."""
-    # A wider window than the plane sees nothing more.
-    width = min(width, max(values.shape[-2:]))
-    size = 2 * width + 1
-    planes = values.reshape(-1, 1, *values.shape[-2:]).float()
-    if planes.shape[0] == 0:
-        return values.float()
-    planes = F.pad(planes, (width,) * 4, value=outside)
-    planes = F.max_pool2d(planes, (1, size), stride=1)
-    planes = F.max_pool2d(planes, (size, 1), stride=1)
-    return planes.reshape(values.shape)
+def _window_max(values: Tensor, width: int) -> Tensor:
+    """Maximum over the window of (2·width + 1)² pixels around each of (…, H, W).
+
+    A window ends where the plane ends.
+    """
+    for axis in (-2, -1):
+        length = values.shape[axis]
+        reached = 0
+        # Maxima of windows that overlap are those of a wider one: from 0 the half
+        # width goes to 1, 3, 7, … A step of more than reached + 1 would leave a gap.
+        while reached < min(width, length - 1):
+            step = min(reached + 1, width - reached, length - 1 - reached)
+            before = values.narrow(axis, 0, length - step)
+            after = values.narrow(axis, step, length - step)
+            values = values.clone()
+            for here, there in (
+                (values.narrow(axis, step, length - step), before),
+                (values.narrow(axis, 0, length - step), after),
+            ):
+                torch.maximum(here, there, out=here)
+            reached += step
+    return values
+
+
+def _near_another(labels: Tensor, width: int, known: Tensor) -> Tensor:
+    """Known pixels with a known pixel of another label in the window around them."""
+    least = torch.iinfo(labels.dtype).min
+    highest = _window_max(labels.masked_fill(~known, least), width)
+    # ~ turns the order of integers of any kind around: the maximum is the minimum.
+    lowest = ~_window_max((~labels).masked_fill(~known, least), width)
+    return known & (highest != lowest)
+
+
+def _edge(plane: Tensor, width: int) -> Tensor:
+    """(H, W), bool: the pixels of ``plane`` (…, H, W) from which its end is near."""
+    edge = torch.ones(plane.shape[-2:], dtype=torch.bool, device=plane.device)
+    edge[width:-width, width:-width] = False
+    return edge
 
 
 def boundary_band(
@@ -84,7 +118,8 @@ def boundary_band(
                 f"got {valid.dtype} {tuple(valid.shape)}"
             )
         mask, other = mask & valid, other & valid
-    return mask & (_window_max(other, width, outside=float(border)) > 0)
+    near = _window_max(other, width)
+    return mask & (near | _edge(mask, width) if border else near)
 
 
 def trimap(labels: Tensor, width: int, *, ignore_index: int = 255) -> Tensor:
@@ -103,47 +138,98 @@ def trimap(labels: Tensor, width: int, *, ignore_index: int = 255) -> Tensor:
     """
     check_labels("labels", labels)
     check_positive_integer("width", width)
-    labels = labels.long()  # uint8 has no -1
-    valid = labels != ignore_index
-    nothing = -math.inf
-    values = labels.float()
-    highest = _window_max(values.masked_fill(~valid, nothing), width, nothing)
-    lowest = -_window_max((-values).masked_fill(~valid, nothing), width, nothing)
-    return valid & (highest != lowest)
+    labels = comparable(labels)
+    return _near_another(labels, width, ~is_ignored(labels, ignore_index))
 
 
-def boundary_counts(
+class Counts(NamedTuple):
+    """Pixels by image and class, two (…, K) of int64.
+
+    Attributes:
+        intersection: what truth and prediction both have.
+        union: what either has.
+    """
+
+    intersection: Tensor
+    union: Tensor
+
+    def total(self) -> Counts:
+        """Over all images: (K,) each."""
+        return Counts(*(count.reshape(-1, count.shape[-1]).sum(0) for count in self))
+
+    def iou(self) -> Tensor:
+        """IoU by class, (K,), over all images; float64 on the CPU; 0 / 0 is NaN."""
+        intersection, union = self.total()
+        return intersection.cpu().double() / union.cpu()
+
+
+def _by_class(labels: Tensor, where: Tensor, num_classes: int) -> Tensor:
+    """How many of the pixels ``where`` have each label: (…, H, W) to (…, K)."""
+    *batch, height, width = labels.shape
+    labels = labels.masked_fill(~where, num_classes)
+    counts = [
+        torch.bincount(image, minlength=num_classes + 1)[:num_classes]
+        for image in labels.reshape(math.prod(batch), height * width)
+    ]
+    nothing = torch.zeros(0, num_classes, dtype=torch.int64, device=labels.device)
+    return (torch.stack(counts) if counts else nothing).reshape(*batch, num_classes)
+
+
+def iou_counts(
     prediction: Tensor,
     target: Tensor,
     num_classes: int,
     *,
-    band: int | float = 2,
     ignore_index: int = 255,
+    band: int | float = 2,
     border: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Pixels in both bands and in either band, by class: two (K,) int64 tensors.
+) -> dict[str, Counts]:
+    """What mean, boundary and trimap IoU are made of, image by image.
 
-    The arguments are those of :func:`boundary_iou`.
+    Sums over images give the IoU of a data set; the images themselves are what
+    :func:`dysample_lib.study.intervals.bootstrap_over_images` draws from.
+
+    Args:
+        prediction: (…, H, W), integer labels in 0…num_classes - 1.
+        target: (…, H, W), integer labels, or ``ignore_index``.
+        num_classes: K.
+        ignore_index: the label of unknown pixels.
+        band: see :func:`band_width`.
+        border: see :func:`boundary_band`; the trimap has no border.
+
+    Returns:
+        ``mean_iou``, ``boundary_iou`` and ``trimap_iou``, :class:`Counts` each.
+
+    Raises:
+        TypeError, ValueError: naming the argument that does not fit.
     """
     check_classes(num_classes, ignore_index)
     check_pair(prediction, target, num_classes, ignore_index)
     width = band_width(band, target.shape[-2], target.shape[-1])
-    prediction, target = prediction.long(), target.long()  # uint8 has no -1, no 300
-    valid = target != ignore_index
-    both, either = [], []
-    for label in range(num_classes):
-        truth, guess = (
-            boundary_band(labels == label, width, border=border, valid=valid)
-            for labels in (target, prediction)
-        )
-        both.append((truth & guess).sum())
-        either.append((truth | guess).sum())
-    return torch.stack(both), torch.stack(either)
+    prediction, target = comparable(prediction), comparable(target)
+    known = ~is_ignored(target, ignore_index)
+    # All labels are below num_classes now, and the narrowest numbers are the fastest.
+    narrow = torch.uint8 if num_classes < 256 else torch.int32
+    truth, guess = target.masked_fill(~known, 0).to(narrow), prediction.to(narrow)
+    hit = truth == guess
+    near = _near_another(truth, width, known)
+    # A pixel is in its own class's band if another class is near, whichever it is.
+    bands = [near, _near_another(guess, width, known)]
+    if border:
+        edge = known & _edge(target, width)
+        bands = [band | edge for band in bands]
 
+    def counts(in_truth: Tensor, in_guess: Tensor) -> Counts:
+        both = _by_class(truth, in_truth & in_guess & hit, num_classes)
+        each = _by_class(truth, in_truth, num_classes)
+        each = each + _by_class(guess, in_guess, num_classes)
+        return Counts(both, each - both)
 
-def ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """``part / whole`` of counts by class, float64 on the CPU; 0 / 0 is NaN."""
-    return part.cpu().double() / whole.cpu()
+    return {
+        "mean_iou": counts(known, known),
+        "boundary_iou": counts(*bands),
+        "trimap_iou": counts(near, near),
+    }
 
 
 def boundary_iou(
@@ -177,7 +263,7 @@ def boundary_iou(
     Raises:
         TypeError, ValueError: naming the argument that does not fit.
     """
-    both, either = boundary_counts(
+    counts = iou_counts(
         prediction,
         target,
         num_classes,
@@ -185,4 +271,4 @@ def boundary_iou(
         ignore_index=ignore_index,
         border=border,
     )
-    return ratio(both, either).nanmean().item()
+    return counts["boundary_iou"].iou().nanmean().item()

@@ -51,19 +51,33 @@ def check_pair(prediction: Tensor, target: Tensor, classes: int, ignore: int) ->
             f"{tuple(prediction.shape)} on {prediction.device} and "
             f"{tuple(target.shape)} on {target.device}"
         )
-    prediction, target = prediction.long(), target.long()  # uint8 has no -1, no 300
-    wrong = (prediction < 0) | (prediction >= classes)
-    if wrong.any():
-        raise ValueError(
-            f"prediction has to hold labels in 0…{classes - 1}, "
-            f"got {prediction[wrong].unique().tolist()}"
-        )
-    wrong = ((target < 0) | (target >= classes)) & (target != ignore)
-    if wrong.any():
-        raise ValueError(
-            f"target has to hold labels in 0…{classes - 1} or {ignore} (ignored), "
-            f"got {target[wrong].unique().tolist()}"
-        )
+    prediction, target = comparable(prediction), comparable(target)
+    _check_range("prediction", prediction, f"0…{classes - 1}", classes)
+    target = target.masked_fill(is_ignored(target, ignore), 0)
+    wanted = f"0…{classes - 1} or {ignore} (ignored)"
+    _check_range("target", target, wanted, classes)
+
+
+def _check_range(name: str, labels: Tensor, wanted: str, classes: int) -> None:
+    if not labels.numel() or 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        return
+    labels = labels.long().unique()
+    wrong = labels[(labels < 0) | (labels >= classes)].tolist()
+    raise ValueError(f"{name} has to hold labels in {wanted}, got {wrong}")
+
+
+def comparable(labels: Tensor) -> Tensor:
+    """``labels`` in a type that torch can take minima of."""
+    unsigned = (torch.uint16, torch.uint32, torch.uint64)
+    return labels.long() if labels.dtype in unsigned else labels
+
+
+def is_ignored(labels: Tensor, ignore_index: int) -> Tensor:
+    """Where ``labels`` are ``ignore_index``; uint8 has no -1, which 255 would equal."""
+    kind = torch.iinfo(labels.dtype)
+    if not kind.min <= ignore_index <= kind.max:
+        return torch.zeros_like(labels, dtype=torch.bool)
+    return labels == ignore_index
 
 
 def check_classes(num_classes: object, ignore_index: object) -> None:

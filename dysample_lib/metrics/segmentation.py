@@ -17,21 +17,21 @@ there. Bands and distances: :mod:`dysample_lib.metrics.boundaries`.
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
-from torchmetrics.classification import MulticlassConfusionMatrix
+from torchmetrics import Metric
 
 from .boundaries import (
+    Counts,
     band_width,
     boundary_band,
-    boundary_counts,
     boundary_iou,
-    ratio,
+    iou_counts,
     trimap,
 )
-from .checks import check_band, check_classes
+from .checks import check_band, check_classes, check_pair
 
 __all__ = [
     "Scores",
@@ -39,8 +39,11 @@ __all__ = [
     "band_width",
     "boundary_band",
     "boundary_iou",
+    "iou_counts",
     "trimap",
 ]
+
+SHARES = ("mean_iou", "boundary_iou", "trimap_iou")
 
 
 class Scores(TypedDict):
@@ -54,13 +57,7 @@ class Scores(TypedDict):
     class_trimap_iou: list[float]
 
 
-def _iou(confusion: Tensor) -> Tensor:
-    """IoU by class, (K,), of a confusion matrix (truth, prediction), (K, K)."""
-    hits = confusion.diagonal()
-    return ratio(hits, confusion.sum(0) + confusion.sum(1) - hits)
-
-
-class SegmentationMetrics:
+class SegmentationMetrics(Metric):
     """Mean IoU, boundary IoU and trimap IoU over a data set, batch by batch.
 
     >>> metrics = SegmentationMetrics(num_classes=2)
@@ -68,7 +65,18 @@ class SegmentationMetrics:
     >>> metrics.update(truth, truth)
     >>> metrics.compute()["mean_iou"]
     1.0
+
+    A :class:`torchmetrics.Metric`: calling it counts a batch and returns the scores of
+    that batch alone; it moves with ``to``, is saved, copied and merged, and its counts
+    are summed over processes. Batches may lie on another device than the metric.
     """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    intersection: Tensor
+    union: Tensor
 
     def __init__(
         self,
@@ -77,6 +85,7 @@ class SegmentationMetrics:
         ignore_index: int = 255,
         band: int | float = 2,
         border: bool = False,
+        **options: Any,
     ) -> None:
         """Start from nothing counted.
 
@@ -88,29 +97,24 @@ class SegmentationMetrics:
                 (:func:`band_width`).
             border: whether boundary IoU takes the image's edge for a contour
                 (:func:`boundary_band`); the trimap never does.
+            options: those of :class:`torchmetrics.Metric`.
         """
         check_classes(num_classes, ignore_index)
         check_band(band)
+        super().__init__(**options)
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         self.band = band
         self.border = border
-        self.reset()
+        for name in ("intersection", "union"):  # a row each: mean, boundary, trimap
+            nothing = torch.zeros(len(SHARES), num_classes, dtype=torch.int64)
+            self.add_state(name, default=nothing, dist_reduce_fx="sum")
 
-    def reset(self) -> None:
-        """Forget everything counted."""
-        whole, near = (
-            MulticlassConfusionMatrix(
-                self.num_classes,
-                ignore_index=self.ignore_index,
-                validate_args=False,  # update() has checked, and names what is wrong
-            )
-            for _ in range(2)
-        )
-        self._whole, self._near = whole, near
-        self._both = torch.zeros(self.num_classes, dtype=torch.int64)
-        self._either = torch.zeros(self.num_classes, dtype=torch.int64)
-        self._updates = 0
+    def forward(self, prediction: Tensor, target: Tensor) -> Scores:
+        """Count a batch and return its own scores: :meth:`update` has the arguments."""
+        # What is counted so far is set aside meanwhile; an error would leave it there.
+        check_pair(prediction, target, self.num_classes, self.ignore_index)
+        return super().forward(prediction, target)
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Count a batch.
@@ -125,41 +129,35 @@ class SegmentationMetrics:
             TypeError, ValueError: naming the argument that does not fit; nothing has
                 been counted then.
         """
-        both, either = boundary_counts(
+        counts = iou_counts(
             prediction,
             target,
             self.num_classes,
-            band=self.band,
             ignore_index=self.ignore_index,
+            band=self.band,
             border=self.border,
         )
-        width = band_width(self.band, target.shape[-2], target.shape[-1])
-        near = trimap(target, width, ignore_index=self.ignore_index)
-        prediction, target = prediction.long(), target.long()
-        self._both = self._both.to(both.device) + both
-        self._either = self._either.to(either.device) + either
-        self._whole.to(target.device).update(prediction, target)
-        self._near.to(target.device).update(
-            prediction, target.masked_fill(~near, self.ignore_index)
+        totals = [counts[name].total() for name in SHARES]
+        intersection, union = (
+            torch.stack(parts).to(self.device) for parts in zip(*totals, strict=True)
         )
-        self._updates += 1
+        self.intersection = self.intersection + intersection
+        self.union = self.union + union
 
     def compute(self) -> Scores:
         """The scores of everything counted since the start or :meth:`reset`.
 
-        Raises:
-            RuntimeError: if nothing has been counted.
+        All are NaN, with a warning, before the first batch.
         """
-        if not self._updates:
-            raise RuntimeError("compute() needs at least one update() before it")
-        whole = _iou(self._whole.compute())
-        near = _iou(self._near.compute())
-        bands = ratio(self._both, self._either)
+        mean, boundary, trimap = (
+            Counts(*counts).iou()
+            for counts in zip(self.intersection, self.union, strict=True)
+        )
         return {
-            "mean_iou": whole.nanmean().item(),
-            "boundary_iou": bands.nanmean().item(),
-            "trimap_iou": near.nanmean().item(),
-            "class_iou": whole.tolist(),
-            "class_boundary_iou": bands.tolist(),
-            "class_trimap_iou": near.tolist(),
+            "mean_iou": mean.nanmean().item(),
+            "boundary_iou": boundary.nanmean().item(),
+            "trimap_iou": trimap.nanmean().item(),
+            "class_iou": mean.tolist(),
+            "class_boundary_iou": boundary.tolist(),
+            "class_trimap_iou": trimap.tolist(),
         }

@@ -180,6 +180,20 @@ def test_forest_plot_is_in_percentage_points_around_zero():
     assert low < -1.2 and high > 10.2
 
 
+def test_plots_are_in_the_metrics_own_unit():
+    fig = figures.ladder_plot({"bilinear": Estimate(465.0, 460.0, 470.0, 5)}, "rmse")
+    assert named(fig, "bilinear")[0].get_xdata().tolist() == [465]
+    assert fig.axes[0].get_xlabel() == "RMSE [m], mean and 95 % interval"
+    fig = figures.forest_plot({"bilinear": -3.0}, "rmse")
+    assert named(fig, "bilinear")[0].get_xdata().tolist() == [-3]
+    assert fig.axes[0].get_xlabel() == "RMSE: difference to the step before [m]"
+    history = [{"epoch": 1, "loss": 0.5, "rmse": 470.0}]
+    fig = figures.learning_curves({"bilinear": history}, "rmse")
+    assert named(fig, "bilinear")[1].get_ydata().tolist() == [470]
+    with pytest.raises(ValueError, match="metric has to be one of"):
+        figures.ladder_plot({"bilinear": 0.5}, "miou")
+
+
 def test_every_figure_fits_a_page_and_saves_without_a_warning(tile, learned, tmp_path):
     image, truth = tile
     estimates = {name: Estimate(0.5, 0.4, 0.6, 5) for name in LADDER}

@@ -83,7 +83,7 @@ def test_training_can_be_the_latency():
     )
     assert named(fig, "grouping")[0].get_xdata().tolist() == [67.891]
     assert fig.axes[0].get_xlabel() == "forward + backward [ms]"
-    assert fig.axes[0].get_ylabel() == "mean IoU (%)"
+    assert fig.axes[0].get_ylabel() == "mean IoU [%]"
 
 
 def test_names_do_not_cover_each_other_or_leave_the_plot():

@@ -39,6 +39,17 @@ def test_band_is_what_d_erosions_by_a_3x3_square_remove(
     assert torch.equal(boundary_band(mask, d, border=border), mask & ~inside)
 
 
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 8, 11, 12, 40])
+def test_band_around_one_pixel_is_a_square_cut_off_at_the_edges(d: int) -> None:
+    for hole in range(12):
+        mask = torch.ones(2, 12, dtype=torch.bool)
+        mask[0, hole] = False
+        near = (torch.arange(12) - hole).abs() <= d
+        for plane, wanted in ((mask, near), (mask.T, near[:, None])):
+            assert torch.equal(boundary_band(plane, d), plane & wanted)
+            assert torch.equal(trimap(plane.int(), d), wanted.expand_as(plane))
+
+
 @given(
     height=st.integers(1, 12),
     width=st.integers(1, 12),

@@ -16,15 +16,15 @@ from dysample_lib.metrics.segmentation import Scores, SegmentationMetrics
 def loop_boundary_iou(
     predictions: Tensor, targets: Tensor, classes: int, width: int, border: bool
 ) -> float:
-    both, either = [0] * classes, [0] * classes
+    intersection, union = [0] * classes, [0] * classes
     for prediction, target in zip(predictions, targets, strict=True):
         known = target != IGNORE
         for label in range(classes):
             truth = loop_band(target, label, width, border, known)
             guess = loop_band(prediction, label, width, border, known)
-            both[label] += len(truth & guess)
-            either[label] += len(truth | guess)
-    ratios = [b / e for b, e in zip(both, either, strict=True) if e]
+            intersection[label] += len(truth & guess)
+            union[label] += len(truth | guess)
+    ratios = [i / u for i, u in zip(intersection, union, strict=True) if u]
     return sum(ratios) / len(ratios) if ratios else math.nan
 
 
