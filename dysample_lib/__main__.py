@@ -7,47 +7,136 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .data import DATASETS
-from .ops.checks import check_positive_integer
-from .study.budget import BUDGETS, current_budget
-from .testbed.nets import DECODERS
+from .study.budget import BUDGETS
+from .tasks import TASKS
+from .testbed.decoders import DECODERS
+from .testbed.encoders import ENCODERS
 from .upsamplers import LADDER, UPSAMPLERS
+
+SPEC_OPTIONS = (
+    "task",
+    "dataset",
+    "encoder",
+    "finetune",
+    "decoder",
+    "budget",
+    "epochs",
+    "width",
+    "batch_size",
+    "learning_rate",
+    "offset_rate",
+    "encoder_rate",
+    "precision",
+    "device",
+)
+"""Options of ``train`` and ``sweep`` that go into a run's spec as they are."""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dysample_lib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_train(commands)
+    _add_sweep(commands)
+    _add_evaluate(commands)
+    _add_cost(commands)
+    return parser
 
+
+def _add_train(commands: Any) -> None:
     train = commands.add_parser(
         "train", help="train one upsampler; the last line printed is its record"
     )
-    train.add_argument("--upsampler", choices=UPSAMPLERS, default="grouping")
+    train.add_argument(
+        "--upsampler",
+        default="grouping",
+        metavar="NAME[,option=value…]",
+        help=", ".join(UPSAMPLERS),
+    )
     train.add_argument("--seed", type=int, default=0)
     train.add_argument(
         "--checkpoint", type=Path, help="save to this file, and go on from it"
     )
+    _add_spec_options(train)
     train.set_defaults(job=_train)
 
+
+def _add_sweep(commands: Any) -> None:
     sweep = commands.add_parser(
         "sweep", help="train many upsamplers over many seeds into a record file"
     )
     sweep.add_argument(
-        "--upsamplers", nargs="+", choices=UPSAMPLERS, default=list(LADDER)
+        "--upsamplers",
+        nargs="+",
+        default=list(LADDER),
+        metavar="NAME[,option=value…]",
+        help="the ladder by default",
     )
-    sweep.add_argument("--seeds", type=int, help="how many; the budget's by default")
+    sweep.add_argument(
+        "--seeds",
+        type=_seeds,
+        help="how many (5), a range (5-9) or a list (1,4); the budget's by default",
+    )
     sweep.add_argument("--output", type=Path, required=True)
     sweep.add_argument("--workers", type=int, default=1, help="runs at a time")
+    sweep.add_argument("--threads", type=int, help="of each worker; its share if unset")
+    sweep.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="of a Dask cluster that runs them",
+    )
+    sweep.add_argument(
+        "--checkpoints",
+        metavar="FOLDER",
+        default="",
+        help="of unfinished runs, or 'none'; beside the output by default",
+    )
+    sweep.add_argument(
+        "--dry-run", action="store_true", help="say what is left, and how long it takes"
+    )
+    sweep.add_argument(
+        "--verify",
+        type=int,
+        metavar="N",
+        help="run N recorded lines of the output again and compare",
+    )
+    _add_spec_options(sweep)
     sweep.set_defaults(job=_sweep)
 
+
+def _add_spec_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--task", choices=tuple(TASKS), default="segmentation")
+    command.add_argument("--dataset", choices=tuple(DATASETS))
+    command.add_argument("--root", type=Path, help="the data set's folder")
+    command.add_argument("--encoder", choices=tuple(ENCODERS), default="small")
+    command.add_argument(
+        "--finetune", action="store_true", help="train a pretrained encoder as well"
+    )
+    command.add_argument("--decoder", choices=tuple(DECODERS))
+    command.add_argument("--budget", choices=BUDGETS)
+    command.add_argument("--epochs", type=int, help="the budget's by default")
+    command.add_argument("--width", type=int, help="channels that upsamplers see")
+    command.add_argument("--batch-size", type=int)
+    command.add_argument("--learning-rate", type=float)
+    command.add_argument("--offset-rate", type=float, help="factor for offset layers")
+    command.add_argument("--encoder-rate", type=float, help="factor for the encoder")
+    command.add_argument("--precision", choices=("float32", "mixed"))
+    command.add_argument("--device", choices=("cpu", "cuda"), help="the GPU if any")
+
+
+def _add_evaluate(commands: Any) -> None:
     evaluate = commands.add_parser(
         "evaluate", help="measure the model of a training checkpoint"
     )
     evaluate.add_argument("--checkpoint", type=Path, required=True)
     evaluate.add_argument("--root", type=Path, help="the data set's folder")
-    evaluate.add_argument("--band", type=int, default=2, help="in pixels")
+    evaluate.add_argument("--band", type=int, help="in pixels; the run's by default")
     evaluate.set_defaults(job=_evaluate)
 
+
+def _add_cost(commands: Any) -> None:
     cost = commands.add_parser(
         "cost", help="measure what upsamplers cost on this machine"
     )
@@ -75,64 +164,81 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_argument("--output", type=Path, help="write to this file, print nothing")
     cost.set_defaults(job=_cost)
 
-    for command in (train, sweep):
-        command.add_argument("--dataset", choices=DATASETS)
-        command.add_argument("--root", type=Path, help="the data set's folder")
-        command.add_argument("--decoder", choices=DECODERS, default="pointwise")
-        command.add_argument("--budget", choices=BUDGETS)
-        command.add_argument("--epochs", type=int, help="the budget's by default")
-    return parser
+
+def _seeds(text: str) -> int | list[int]:
+    """``5`` is how many, ``5-9`` a range, ``1,4`` a list."""
+    try:
+        if text.isdigit():
+            return int(text)
+        seeds: list[int] = []
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            seeds += range(int(first), int(last or first) + 1)
+    except ValueError:
+        seeds = []
+    if not seeds:
+        raise argparse.ArgumentTypeError(
+            f"seeds has to be a number (5), a range (5-9) or a list (1,4), got {text!r}"
+        )
+    return seeds
 
 
-def _train(options: argparse.Namespace) -> None:
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in SPEC_OPTIONS} | {
+        "root": options.root
+    }
+
+
+def _train(options: argparse.Namespace) -> int:
     from .study.run import run
 
     result = run(
         options.upsampler,
-        dataset=options.dataset,
-        decoder=options.decoder,
         seed=options.seed,
-        epochs=options.epochs,
-        budget=options.budget,
-        root=options.root,
         checkpoint=options.checkpoint,
+        **_settings(options),
     )
-    print(result.record.to_json_line().strip())
+    print(result.record.to_json_line())
+    return 0
 
 
-def _sweep(options: argparse.Namespace) -> None:
-    from .study.sweep import Job, sweep
+def _sweep(options: argparse.Namespace) -> int:
+    from .study.compare import plan
+    from .study.sweep import Cluster, Processes, sweep
+    from .study.verify import say_what_is_left, verify
 
-    budget = current_budget(options.budget or "record")
-    seeds = budget.seeds if options.seeds is None else options.seeds
-    epochs = budget.epochs if options.epochs is None else options.epochs
-    check_positive_integer("seeds", seeds)
-    check_positive_integer("epochs", epochs)
-    jobs = [
-        Job(
-            dataset=options.dataset or budget.dataset,
-            decoder=options.decoder,
-            upsampler=upsampler,
-            seed=seed,
-            epochs=epochs,
-            budget=budget.name,
-        )
-        for seed in range(seeds)
-        for upsampler in options.upsamplers
-    ]
-    sweep(jobs, options.output, workers=options.workers, root=options.root)
+    if options.verify is not None:
+        return verify(options.output, options.verify, root=options.root)
+    settings = _settings(options)
+    settings["budget"] = options.budget or "record"
+    jobs = plan(options.upsamplers, seeds=options.seeds, **settings)
+    if options.dry_run:
+        say_what_is_left(jobs, options.output, options.workers)
+        return 0
+    scheduler = options.scheduler
+    outcome = sweep(
+        jobs,
+        options.output,
+        Cluster(scheduler)
+        if scheduler
+        else Processes(options.workers, options.threads),
+        checkpoints=None if options.checkpoints == "none" else options.checkpoints,
+        root=options.root,
+    )
+    return 1 if outcome.failed else 0
 
 
-def _evaluate(options: argparse.Namespace) -> None:
+def _evaluate(options: argparse.Namespace) -> int:
     from .study.run import evaluate_checkpoint
 
     metrics = evaluate_checkpoint(
         options.checkpoint, root=options.root, band=options.band
     )
     print(json.dumps(metrics))
+    return 0
 
 
-def _cost(options: argparse.Namespace) -> None:
+def _cost(options: argparse.Namespace) -> int:
     from .cost import compare, cost_json, cost_markdown, cost_text, keep_memory
 
     if options.allocator == "keeps memory":
@@ -155,13 +261,14 @@ def _cost(options: argparse.Namespace) -> None:
         print(text)
     else:
         options.output.write_text(f"{text}\n", encoding="utf-8")
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        options.job(options)
+        status: int = options.job(options)
     except ModuleNotFoundError as error:
         remedy = "pip install 'dysample-lib[notebooks]' brings what is missing"
         print(f"{options.command}: {error}; {remedy}", file=sys.stderr)
@@ -169,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 1
-    return 0
+    return status
 
 
 if __name__ == "__main__":

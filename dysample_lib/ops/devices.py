@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from pathlib import Path
 
 import torch
 
@@ -18,3 +20,27 @@ def device_name(device: torch.device | str | None = None) -> str:
     if where.type == "cuda":
         return torch.cuda.get_device_name(where)
     return platform.machine()
+
+
+def available_cores() -> int:
+    """How many cores this process may use, by its affinity and its container."""
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    quota = _container_quota()
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def _container_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """The cores that a Linux container may use, or None where nothing limits it."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()  # cgroup v2
+    except (OSError, ValueError):
+        try:
+            quota = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    if not quota.isdigit() or not period.isdigit():  # "max", or -1
+        return None
+    return int(quota) / int(period)

@@ -1,58 +1,92 @@
-"""How much work this machine gets: the one place that knows a GPU from a laptop."""
+"""How much of the one experiment a machine gets, and what each testbed is trained with.
+
+A budget is an amount, not another experiment: the same data and networks, with more or
+fewer epochs and seeds. This is the one place that has them.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from ..ops.devices import default_device
+from ..ops.checks import check_choice
 
 VARIABLE = "DYSAMPLE_BUDGET"
+BUDGETS = ("quick", "full", "record")
+"""The sizes of the experiment: a laptop's, a GPU's, and the record's."""
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What a training run costs at most.
+class Amount:
+    """How much a testbed is trained.
 
     Attributes:
-        name: ``"quick"``, ``"full"`` or ``"record"``.
-        dataset: the data set that chapters train on.
-        encoder: the encoder of :class:`~dysample_lib.testbed.nets.SegmentationNet`.
         epochs: passes over the training split.
-        learning_rate: the peak of the schedule; a pretrained encoder takes a lower one.
-        seeds: how many seeds a recorded comparison takes.
-        evaluate_every: epochs between two evaluations for the learning curves.
+        seeds: how many runs of each upsampler.
     """
 
-    name: str
-    dataset: str
-    encoder: str
     epochs: int
-    learning_rate: float
     seeds: int
-    evaluate_every: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name} budget: {self.dataset}, {self.encoder} encoder, "
-            f"{self.epochs} epochs, on {default_device().type}"
-        )
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the fields, for a table."""
-        return asdict(self)
 
 
-BUDGETS = {
-    "quick": Budget("quick", "coastlines", "small", 6, 4e-3, 1, 1),
-    "full": Budget("full", "pets", "resnet18", 12, 5e-4, 3, 2),
-    "record": Budget("record", "coastlines", "small", 24, 4e-3, 5, 24),
+@dataclass(frozen=True)
+class Testbed:
+    """What one encoder is trained with on one data set.
+
+    Attributes:
+        width: channels of the maps that the upsamplers see.
+        learning_rate: the peak of the schedule.
+        quick: the amount on a CPU, within a notebook's minutes.
+        full: the amount on a GPU.
+        record: the amount of the recorded tables.
+        flips: see :class:`~dysample_lib.study.spec.RunSpec`; a frozen encoder's maps
+            are kept for mirror images alone.
+        dataset_options: what the data set is loaded with under every budget.
+    """
+
+    __test__ = False  # not pytest's
+
+    width: int
+    learning_rate: float
+    quick: Amount
+    full: Amount
+    record: Amount
+    flips: str = "h"
+    dataset_options: tuple[tuple[str, Any], ...] = ()
+
+    def amount(self, budget: str) -> Amount:
+        """The amount under a budget."""
+        check_choice("budget", budget, BUDGETS)
+        amount: Amount = getattr(self, budget)
+        return amount
+
+
+PROBE = Testbed(32, 4e-3, Amount(6, 1), Amount(24, 5), Amount(24, 10), flips="hv")
+PAPER = Testbed(32, 4e-3, Amount(8, 3), Amount(24, 10), Amount(24, 20))
+
+TESTBEDS: dict[tuple[str, str, str], Testbed] = {
+    ("segmentation", "coastlines", "small"): PROBE,
+    ("segmentation", "coastlines", "efficientnet_lite0"): PAPER,
+    ("segmentation", "camvid", "efficientnet_lite0"): Testbed(
+        48, 2e-3, Amount(12, 1), Amount(12, 5), Amount(12, 10)
+    ),
 }
+"""By task, data set and encoder."""
+
+OTHERS = {"small": PROBE, "efficientnet_lite0": PAPER}
+"""By encoder: what any other data set starts with."""
 
 
-def current_budget(name: str | None = None) -> Budget:
+def testbed(task: str, dataset: str, encoder: str) -> Testbed:
+    """What ``encoder`` is trained with on ``dataset``; a default where none was set."""
+    other = OTHERS.get(encoder, PROBE)
+    return TESTBEDS.get((task, dataset, encoder), other)
+
+
+def current_budget(name: str | None = None) -> str:
     """Choose the budget: ``name``, else ``$DYSAMPLE_BUDGET``, else by the machine.
 
     Raises:
@@ -62,8 +96,5 @@ def current_budget(name: str | None = None) -> Budget:
     chosen = name or os.environ.get(VARIABLE)
     if not chosen:
         chosen = "full" if torch.cuda.is_available() else "quick"
-    if chosen not in BUDGETS:
-        raise ValueError(
-            f"{source} has to be one of {', '.join(BUDGETS)}, got {chosen!r}"
-        )
-    return BUDGETS[chosen]
+    check_choice(source, chosen, BUDGETS)
+    return chosen

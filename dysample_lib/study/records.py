@@ -1,35 +1,138 @@
 """Recorded runs: a file of one record a line, appended to, never rewritten.
 
-Needs nothing but the standard library.
+Needs nothing but the standard library and the spec.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
-from collections.abc import Iterable
-from dataclasses import fields
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
-from .record import KEY, METRICS, Record
+from .spec import RunSpec
 
 try:
     import fcntl
 except ImportError:  # Windows: no lock, so one process at a time may append
     fcntl = None  # type: ignore[assignment]
 
-__all__ = [
-    "KEY",
-    "METRICS",
-    "Record",
-    "append_record",
-    "read_records",
-    "recorded",
-    "recorded_file",
-    "recorded_runs",
-    "select",
-]
+SCHEMA = 2
+"""Of the lines that are written; older ones are not read."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run: what was trained, how well it did, and on what.
+
+    Attributes:
+        spec: which run it is.
+        metrics: by name, in the units of :data:`dysample_lib.metrics.METRICS`; NaN
+            (JSON ``null``) where undefined.
+        parameters: learned values of the model.
+        upsampler_parameters: those of its upsamplers.
+        seconds: wall time of the training.
+        environment: see :func:`dysample_lib.study.provenance.environment`.
+        further: what else a line holds, kept as it is.
+
+    Raises:
+        TypeError, ValueError: naming the field whose value does not fit.
+    """
+
+    spec: RunSpec
+    metrics: dict[str, float]
+    parameters: int
+    upsampler_parameters: int
+    seconds: float
+    environment: dict[str, Any]
+    further: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("parameters", "upsampler_parameters"):
+            _check_number(name, getattr(self, name), Integral)
+        _check_number("seconds", self.seconds, Real)
+        for name in ("metrics", "environment"):
+            if not isinstance(getattr(self, name), dict):
+                raise TypeError(f"{name} has to be an object, got {self.metrics!r}")
+        for name, value in self.metrics.items():
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise TypeError(f"metrics[{name!r}] has to be a number, got {value!r}")
+
+    @property
+    def key(self) -> str:
+        """Names the run; two records that agree in it are duplicates."""
+        return self.spec.key
+
+    def to_json_line(self) -> str:
+        """The record as JSON on one line, without the newline."""
+        metrics = {
+            name: None if math.isnan(value) else value
+            for name, value in self.metrics.items()
+        }
+        values = {
+            "schema": SCHEMA,
+            "spec": asdict(self.spec),
+            "metrics": metrics,
+            "parameters": self.parameters,
+            "upsampler_parameters": self.upsampler_parameters,
+            "seconds": self.seconds,
+            "environment": self.environment,
+        }
+        return json.dumps(values | self.further, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Record:
+        """The record in one JSON object.
+
+        Raises:
+            json.JSONDecodeError, UnicodeDecodeError: if it is not JSON.
+            TypeError, ValueError: naming the field that is missing or does not fit.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise TypeError(
+                f"a record has to be a JSON object, got {type(values).__name__}"
+            )
+        schema = values.pop("schema", 1)
+        if schema != SCHEMA:
+            raise ValueError(f"schema has to be {SCHEMA}, got {schema!r}")
+        names = (
+            "spec",
+            "metrics",
+            "parameters",
+            "upsampler_parameters",
+            "seconds",
+            "environment",
+        )
+        missing = [name for name in names if name not in values]
+        if missing:
+            raise ValueError(
+                f"a record has to have the fields {', '.join(names)}; "
+                f"missing: {', '.join(missing)}"
+            )
+        known = {name: values.pop(name) for name in names}
+        known["spec"] = RunSpec.from_dict(known["spec"])
+        if isinstance(known["metrics"], dict):
+            known["metrics"] = {
+                name: math.nan if value is None else value
+                for name, value in known["metrics"].items()
+            }
+        return cls(**known, further=values)
+
+
+def _check_number(name: str, value: object, kind: type) -> None:
+    wanted = "an integer ≥ 0" if kind is Integral else "a finite number ≥ 0"
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(
+            f"{name} has to be {wanted}, got {value!r} ({type(value).__name__})"
+        )
+    if not 0 <= value < math.inf:  # type: ignore[operator]
+        raise ValueError(f"{name} has to be {wanted}, got {value!r}")
 
 
 def append_record(path: Path | str, record: Record) -> None:
@@ -41,7 +144,7 @@ def append_record(path: Path | str, record: Record) -> None:
     there is no ``fcntl``, one at a time).
 
     Raises:
-        OSError: if the line could not be written whole.
+        OSError: if the line could not be written whole; nothing of it is left then.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,17 +154,22 @@ def append_record(path: Path | str, record: Record) -> None:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)  # released on close
         line = record.to_json_line().encode() + b"\n"
-        if os.lseek(file, 0, os.SEEK_END) > 0:
+        end = os.lseek(file, 0, os.SEEK_END)
+        if end > 0:
             os.lseek(file, -1, os.SEEK_END)
             if os.read(file, 1) != b"\n":
                 line = b"\n" + line
-        written = os.write(file, line)
-        if written != len(line):
-            raise OSError(
-                f"{path}: wrote {written} of {len(line)} bytes of a record; "
-                "is the disk full?"
-            )
-        os.fsync(file)
+        try:
+            written = os.write(file, line)
+            if written != len(line):
+                raise OSError(
+                    f"{path}: wrote {written} of {len(line)} bytes of a record; "
+                    "is the disk full?"
+                )
+            os.fsync(file)
+        except OSError:
+            os.ftruncate(file, end)
+            raise
     finally:
         os.close(file)
 
@@ -69,9 +177,9 @@ def append_record(path: Path | str, record: Record) -> None:
 def read_records(path: Path | str, *, missing_ok: bool = False) -> list[Record]:
     """The records of a file, in its order.
 
-    A line that is no JSON object (cut off by a kill) is skipped, and so is a second
-    record of a run (see :data:`KEY`): the first counts. Both are reported as a
-    warning that names the file and the line.
+    A line that is no JSON object (cut off by a kill) is skipped, and so is a
+    duplicate: the first record of a run counts. Both are reported as a warning that
+    names the file and the line.
 
     Args:
         path: of the file.
@@ -86,7 +194,7 @@ def read_records(path: Path | str, *, missing_ok: bool = False) -> list[Record]:
     if missing_ok and not path.exists():
         return []
     records: list[Record] = []
-    first: dict[tuple[str | int, ...], int] = {}
+    first: dict[str, int] = {}
     for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not line.strip():
             continue
@@ -101,7 +209,7 @@ def read_records(path: Path | str, *, missing_ok: bool = False) -> list[Record]:
         if record.key in first:
             warnings.warn(
                 f"{where}: the run of line {first[record.key]} again, skipped: "
-                + ", ".join(f"{k}={v}" for k, v in zip(KEY, record.key, strict=True)),
+                f"{record.spec.variant}, seed {record.spec.seed}",
                 stacklevel=2,
             )
             continue
@@ -117,36 +225,28 @@ def _is_json_object(line: bytes) -> bool:
         return False
 
 
-def select(records: Iterable[Record], **wanted: object) -> list[Record]:
-    """The records whose fields have the ``wanted`` values.
+def select(
+    records: Iterable[Record],
+    where: Callable[[Record], bool] | None = None,
+    **wanted: object,
+) -> list[Record]:
+    """The records whose spec has the ``wanted`` values and that satisfy ``where``.
+
+    ``variant`` and ``setting`` of the spec may be wanted as its fields are.
 
     >>> select([], dataset="coastlines", epochs=24)
     []
     """
-    names = [field.name for field in fields(Record)]
+    names = (*RunSpec.__dataclass_fields__, "variant", "setting")
     for name in wanted:
         if name not in names:
-            raise ValueError(f"a record has the fields {', '.join(names)}; no {name!r}")
+            raise ValueError(f"a spec has the fields {', '.join(names)}; no {name!r}")
     return [
         record
         for record in records
-        if all(getattr(record, name) == value for name, value in wanted.items())
+        if all(getattr(record.spec, name) == value for name, value in wanted.items())
+        and (where is None or where(record))
     ]
-
-
-def recorded(
-    path: Path | str,
-    *,
-    dataset: str,
-    decoder: str,
-    upsampler: str,
-    seed: int,
-    epochs: int,
-    budget: str,
-) -> bool:
-    """Whether the file has this run; no file has none."""
-    key = (dataset, decoder, upsampler, seed, epochs, budget)
-    return any(r.key == key for r in read_records(path, missing_ok=True))
 
 
 def recorded_file(name: str) -> Path:

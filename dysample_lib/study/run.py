@@ -1,34 +1,27 @@
-"""One run of the comparison, from names to a trained model and its record."""
+"""One run of the comparison, from a spec to a trained model and its record."""
 
 from __future__ import annotations
 
-import platform
-import subprocess
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 
-from .. import __version__
-from ..data import SegmentationSet, load_dataset
+from ..data import DATASETS, fingerprint
+from ..ops.checks import check_choice
 from ..ops.devices import default_device
 from ..ops.parameters import count_parameters
-from ..tasks.segmentation import evaluate
-from ..testbed.nets import SegmentationNet
+from ..tasks import TASKS, Images, Splits, Task
+from ..testbed.decoders import DECODERS
+from ..testbed.encoders import ENCODERS
 from ..train.checkpoints import read_checkpoint
-from ..train.fit import Recipe, fit, seeded
-from .budget import Budget, current_budget
+from ..train.fit import fit, load_trained_state, seeded
+from ..upsamplers import UPSAMPLERS
+from .budget import current_budget, testbed
+from .provenance import code_digest, environment
 from .records import Record
-
-WIDTHS = {"coastlines": 32, "pets": 64, "camvid": 64}
-"""Channels of the maps that the upsamplers see, for each data set."""
-
-CPU_SIZES = {"camvid": (90, 120)}
-"""Height and width of the images under every budget but ``full``, where not as stored:
-half of CamVid's 180 × 240 is what two cores get through in minutes."""
+from .spec import RunSpec, parse_variant
 
 
 @dataclass(frozen=True)
@@ -44,178 +37,204 @@ class Run:
 class Start(NamedTuple):
     """What a run starts from, in the order in which ``fit`` takes it."""
 
-    model: SegmentationNet
-    train: SegmentationSet
-    validation: SegmentationSet
-    recipe: Recipe
+    task: Task
+    model: nn.Module
+    train: Any
+    validation: Any
+    spec: RunSpec
+
+
+def resolve(
+    upsampler: str = "grouping",
+    *,
+    task: str = "segmentation",
+    dataset: str | None = None,
+    encoder: str = "small",
+    decoder: str | None = None,
+    finetune: bool | None = None,
+    budget: str | None = None,
+    root: Path | str | None = None,
+    **fields: Any,
+) -> RunSpec:
+    """Decide everything that a run leaves open, and say it in a spec.
+
+    Args:
+        upsampler: a name from :data:`dysample_lib.upsamplers.UPSAMPLERS`, with options
+            if need be: ``"grouping,scope=0.5"``.
+        task: a name from :data:`dysample_lib.tasks.TASKS`.
+        dataset: the task's own by default.
+        encoder: a name from :data:`~dysample_lib.testbed.encoders.ENCODERS`.
+        decoder: ``"pointwise"`` for the small encoder by default, else ``"segformer"``.
+        finetune: train a pretrained encoder, which stays frozen by default.
+        budget: its name; chosen by the machine by default.
+        root: the data set's folder, where it has one.
+        **fields: of :class:`~dysample_lib.study.spec.RunSpec`, instead of what the
+            testbed and the budget say; None leaves it to them.
+
+    Raises:
+        TypeError, ValueError: naming the argument that does not fit; nothing has been
+            trained then.
+    """
+    check_choice("task", task, tuple(TASKS))
+    check_choice("encoder", encoder, tuple(ENCODERS))
+    decoder = decoder or ("pointwise" if encoder == "small" else "segformer")
+    check_choice("decoder", decoder, tuple(DECODERS))
+    name, options = parse_variant(upsampler)
+    check_choice("upsampler", name, tuple(UPSAMPLERS))
+    dataset = dataset or TASKS[task].dataset
+    check_choice("dataset", dataset, tuple(DATASETS))
+    budget = current_budget(budget)
+    bed = testbed(task, dataset, encoder)
+    device = default_device().type
+    frozen = ENCODERS[encoder].frozen and not finetune
+    chosen = {
+        "epochs": bed.amount(budget).epochs,
+        "width": bed.width,
+        "learning_rate": bed.learning_rate,
+        "flips": bed.flips,
+        "dataset_options": dict(bed.dataset_options),
+        "seed": 0,
+        "device": device,
+        "precision": "mixed" if device == "cuda" and budget == "full" else "float32",
+    }
+    unknown = fields.keys() - RunSpec.__dataclass_fields__.keys()
+    if unknown:
+        raise TypeError(
+            f"a run has no field {', '.join(sorted(unknown))}; it has "
+            f"{', '.join(RunSpec.__dataclass_fields__)}"
+        )
+    chosen |= {name: value for name, value in fields.items() if value is not None}
+    spec = RunSpec(
+        task=task,
+        dataset=dataset,
+        encoder=encoder,
+        decoder=decoder,
+        upsampler=name,
+        upsampler_options=options,
+        frozen=frozen,
+        budget=budget,
+        **chosen,
+    )
+    return with_fingerprint(spec, root)
+
+
+def with_fingerprint(spec: RunSpec, root: Path | str | None) -> RunSpec:
+    """The spec with the fingerprint of the data that it means."""
+    splits = load_splits(spec, root)
+    data = "-".join(fingerprint(split) for split in splits)
+    return replace(spec, data=data)
+
+
+def load_splits(spec: RunSpec, root: Path | str | None) -> Splits:
+    """Both splits of the run's data."""
+    return TASKS[spec.task].load(spec, root)
 
 
 def prepare(
-    upsampler: str,
+    upsampler: str | RunSpec = "grouping",
     *,
-    dataset: str | None = None,
-    decoder: str = "pointwise",
-    seed: int = 0,
-    epochs: int | None = None,
-    budget: Budget | str | None = None,
     root: Path | str | None = None,
+    **settings: Any,
 ) -> Start:
     """Return what :func:`run` starts from, to change the model before it is trained.
 
     ``fit(*prepare("naive"))`` trains what ``run("naive")`` trains. The arguments are
-    those of :func:`run`.
+    those of :func:`resolve`, or a spec.
     """
-    return _start(_plan(budget, dataset, epochs), upsampler, decoder, seed, root)
+    if isinstance(upsampler, RunSpec):
+        spec = upsampler
+    else:
+        spec = resolve(upsampler, root=root, **settings)
+    task = TASKS[spec.task]
+    train, validation = load_splits(spec, root)
+    found = "-".join(fingerprint(split) for split in (train, validation))
+    if spec.data and found != spec.data:
+        raise ValueError(
+            f"the data of {spec.dataset} has to be what the run is of, "
+            f"{spec.data}, got {found}: name its folder with root=…"
+        )
+    with seeded(spec.seed):
+        model = task.build(spec, train)
+    return Start(task, model, train, validation, spec)
 
 
 def run(
-    upsampler: str,
+    upsampler: str | RunSpec = "grouping",
     *,
-    dataset: str | None = None,
-    decoder: str = "pointwise",
-    seed: int = 0,
-    epochs: int | None = None,
-    budget: Budget | str | None = None,
     root: Path | str | None = None,
     checkpoint: Path | str | None = None,
+    checkpoint_every: int = 1,
+    evaluate_every: int | None = None,
+    origin: dict[str, Any] | None = None,
     progress: bool | None = None,
+    **settings: Any,
 ) -> Run:
     """Train the testbed with ``upsampler`` and measure it.
 
     Args:
-        upsampler: a name from :data:`dysample_lib.upsamplers.UPSAMPLERS`.
-        dataset: ``"coastlines"``, ``"pets"`` or ``"camvid"``; the budget's by default.
-        decoder: ``"pointwise"``, ``"segformer"`` or ``"fpn"``.
-        seed: of the weights, the order of the images and their flips.
-        epochs: passes over the training split; the budget's by default.
-        budget: a budget or its name; chosen by the machine by default.
+        upsampler: a name from :data:`dysample_lib.upsamplers.UPSAMPLERS`, or a spec.
         root: the data set's folder, where it has one.
-        checkpoint: see :func:`dysample_lib.train.fit.fit`.
+        checkpoint: see :func:`dysample_lib.train.fit.fit`; goes on only from a run of
+            the same spec by the same code.
+        checkpoint_every: see :func:`dysample_lib.train.fit.fit`.
+        evaluate_every: see :func:`dysample_lib.train.fit.fit`.
+        origin: what the record says of the library (version, commit, code); asked
+            before the training by default. A sweep asks once, before its first run.
         progress: see :func:`dysample_lib.train.fit.fit`.
+        **settings: of :func:`resolve`.
     """
-    plan = _plan(budget, dataset, epochs)
-    start = _start(plan, upsampler, decoder, seed, root)
-    model = start.model
-    about = {"dataset": plan.dataset, "options": _options(plan)}
+    start = prepare(upsampler, root=root, **settings)
+    task, model, spec = start.task, start.model, start.spec
+    came_from = environment(spec.device) | (origin or {})
     result = fit(
         *start,
         checkpoint=checkpoint,
-        about=about | _design(plan, upsampler, decoder, len(start.train.classes)),
-        evaluate_every=plan.evaluate_every,
+        checkpoint_every=checkpoint_every,
+        identity=checkpoint_identity(spec),
+        evaluate_every=evaluate_every,
         progress=progress,
     )
+    upsamplers = nn.ModuleList(task.upsamplers(model))
     record = Record(
-        dataset=plan.dataset,
-        decoder=decoder,
-        upsampler=upsampler,
-        seed=seed,
-        epochs=plan.epochs,
-        mean_iou=result.metrics["mean_iou"],
-        boundary_iou=result.metrics["boundary_iou"],
-        trimap_iou=result.metrics["trimap_iou"],
+        spec=spec,
+        metrics=result.metrics,
         parameters=count_parameters(model).total,
-        upsampler_parameters=count_parameters(model.decoder.upsamplers).total,
+        upsampler_parameters=count_parameters(upsamplers).total,
         seconds=round(result.seconds, 2),
-        torch=torch.__version__,
-        device=default_device().type,
-        device_name=_device_name(),
-        threads=torch.get_num_threads(),
-        budget=plan.name,
-        version=__version__,
-        commit=_commit(),
+        environment=came_from,
     )
     return Run(model, result.metrics, result.history, record)
 
 
+def checkpoint_identity(spec: RunSpec) -> dict[str, Any]:
+    """What a checkpoint has to be of to be gone on from: the run and the code."""
+    return asdict(spec) | {"budget": "", "code": code_digest()}
+
+
 def evaluate_checkpoint(
-    checkpoint: Path | str, *, root: Path | str | None = None, band: int = 2
+    checkpoint: Path | str, *, root: Path | str | None = None, band: int | None = None
 ) -> dict[str, float]:
     """Measure the model of a training checkpoint on its data set's validation split.
 
     Args:
         checkpoint: a file that :func:`run` wrote; it says what it holds.
         root: the data set's folder, where it has one.
-        band: width of the boundary metrics, in pixels.
+        band: width of the boundary metrics, in pixels; the run's by default.
     """
     state = read_checkpoint(Path(checkpoint))
-    about = state["identity"]
-    names = ("num_classes", "upsampler", "decoder", "encoder", "width")
-    missing = [name for name in ("dataset", "options", *names) if name not in about]
-    if missing:
+    identity = {k: v for k, v in state["identity"].items() if k != "code"}
+    try:
+        spec = RunSpec.from_dict(identity)
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            f"checkpoint {checkpoint} does not say its {', '.join(missing)}; it has "
-            "to come from `train`, `sweep` or run()"
-        )
-    model = SegmentationNet(**{name: about[name] for name in names})
-    model.load_state_dict(state["model"])
-    data = load_dataset(about["dataset"], "val", root=root, **about["options"])
-    return evaluate(model, data, band=band)
-
-
-def _plan(
-    budget: Budget | str | None, dataset: str | None, epochs: int | None
-) -> Budget:
-    plan = budget if isinstance(budget, Budget) else current_budget(budget)
-    return replace(
-        plan,
-        dataset=dataset or plan.dataset,
-        epochs=plan.epochs if epochs is None else epochs,
-    )
-
-
-def _start(
-    plan: Budget, upsampler: str, decoder: str, seed: int, root: Path | str | None
-) -> Start:
-    recipe = Recipe(plan.epochs, seed, learning_rate=plan.learning_rate)
-    train, validation = (
-        _load(plan.dataset, split, root=root, **_options(plan))
-        for split in ("train", "val")
-    )
-    design = _design(plan, upsampler, decoder, len(train.classes))
-    with seeded(seed):
-        model = SegmentationNet(**design, pretrained=plan.encoder != "small")
-    return Start(model, train, validation, recipe)
-
-
-@lru_cache(maxsize=2)
-def _load(name: str, split: str, **options: Any) -> SegmentationSet:
-    """Keep both splits between runs: reading the pets takes longer than an epoch."""
-    return load_dataset(name, split, **options)
-
-
-def _options(plan: Budget) -> dict[str, Any]:
-    """What ``load_dataset`` gets beside the name and the split."""
-    reduced = plan.name != "full" and plan.dataset in CPU_SIZES
-    return {"size": CPU_SIZES[plan.dataset]} if reduced else {}
-
-
-def _design(
-    plan: Budget, upsampler: str, decoder: str, num_classes: int
-) -> dict[str, Any]:
-    """The arguments that a :class:`SegmentationNet` is built with, weights apart."""
-    return {
-        "upsampler": upsampler,
-        "decoder": decoder,
-        "encoder": plan.encoder,
-        "num_classes": num_classes,
-        "width": WIDTHS[plan.dataset],
-    }
-
-
-def _device_name() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return platform.machine()
-
-
-@cache
-def _commit() -> str:
-    """Return the library's commit, ``unknown`` where it is not in a checkout."""
-    answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--match", "v*"],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return answer.stdout.strip() or "unknown"
+            f"checkpoint {checkpoint} does not say what it is of ({error}); it has to "
+            "come from `train`, `sweep` or run()"
+        ) from error
+    if band is not None:
+        spec = replace(spec, band=band)
+    task = TASKS[spec.task]
+    _, validation = load_splits(spec, root)
+    model = task.build(spec, validation)
+    load_trained_state(model, state["model"])
+    model.to(default_device())
+    return task.measure(model, Images(validation, default_device()), spec)

@@ -1,1 +1,9 @@
 """What is learned: what a task loads, builds, loses and measures."""
+
+from .base import Batch, Images, Splits, Task
+from .segmentation import Segmentation
+
+__all__ = ["TASKS", "Batch", "Images", "Segmentation", "Splits", "Task"]
+
+TASKS: dict[str, Task] = {task.name: task for task in (Segmentation(),)}
+"""All tasks by name."""

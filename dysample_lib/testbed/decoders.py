@@ -1,28 +1,75 @@
-"""The decoders: what stands between the encoder's maps and the logits."""
+"""The decoders: what stands between the encoder's maps and the prediction.
+
+Adding one takes a class here, or in a file beside, and a line in :data:`DECODERS`.
+"""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..ops.pointwise import PointwiseConv2d
-from ..upsamplers import UPSAMPLERS, GuidedUpsampler, build_upsampler
+from ..upsamplers import UPSAMPLERS, build_upsampler
 from .encoders import conv_norm_relu
 
 
-def _upsamplers(name: str, width: int, count: int) -> nn.ModuleList:
-    return nn.ModuleList(build_upsampler(name, width) for _ in range(count))
+class Decoder(nn.Module, ABC):
+    """What turns the encoder's maps into a map of predictions.
+
+    Subclasses build their own layers first and the upsamplers last, so that one seed
+    gives those layers the same weights whatever the upsampler: runs are paired.
+
+    Args:
+        channels: of the encoder's maps, finest first.
+        out_channels: K, of the prediction.
+        upsampler: a name from :data:`dysample_lib.upsamplers.UPSAMPLERS`.
+        width: channels of the maps that the upsamplers see.
+        options: of the upsampler, where they differ from its entry's.
+    """
+
+    upsamplers: nn.ModuleList
+
+    def __init__(
+        self,
+        channels: tuple[int, ...],
+        out_channels: int,
+        upsampler: str,
+        width: int,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.guided = UPSAMPLERS[upsampler].guided
+        self.build(channels, out_channels, width)
+        self.upsamplers = nn.ModuleList(
+            build_upsampler(upsampler, width, **(options or {}))
+            for _ in range(self.steps(len(channels)))
+        )
+
+    @abstractmethod
+    def build(self, channels: tuple[int, ...], out_channels: int, width: int) -> None:
+        """Build the layers beside the upsamplers."""
+
+    @staticmethod
+    @abstractmethod
+    def steps(levels: int) -> int:
+        """How many upsamplers ×2 it takes for so many maps."""
+
+    @abstractmethod
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """Return predictions (B, K, h, w) for the encoder's maps."""
+
+    def upsample(self, step: int, x: Tensor, guide: Tensor) -> Tensor:
+        """One ×2 step; those that take a ``guide`` get one as large as the result."""
+        upsampler = self.upsamplers[step]
+        return upsampler(x, guide=guide) if self.guided else upsampler(x)
 
 
-def _upsample(upsampler: nn.Module, x: Tensor, guide: Tensor) -> Tensor:
-    """One ×2 step; ``guide``, as large as its result, is for those that take one."""
-    if isinstance(upsampler, GuidedUpsampler):
-        return upsampler(x, guide)
-    return upsampler(x)
-
-
-class PointwiseDecoder(nn.Module):
-    """1×1 convolution, three upsamplers ×2, 1×1 classifier; nothing spatial besides.
+class PointwiseDecoder(Decoder):
+    """1×1 convolution, upsamplers ×2, 1×1 classifier; nothing spatial besides.
 
     Whatever boundary the result has, the upsamplers drew it. The normalisation in
     front of them keeps their input near the unit range that the paper's scope factor
@@ -31,32 +78,34 @@ class PointwiseDecoder(nn.Module):
 
     Shape:
         * input: the encoder's maps; only the coarsest is read, unless by a guide
-        * output: (B, K, 8·h, 8·w) for a map of h × w
+        * output: (B, K, h, w), the size of the finest map
     """
 
-    def __init__(
-        self, channels: tuple[int, ...], num_classes: int, upsampler: str, width: int
-    ) -> None:
-        super().__init__()
+    def build(self, channels: tuple[int, ...], out_channels: int, width: int) -> None:
+        """Build the projection, the classifier and, for guided ones, the guides."""
         self.project = conv_norm_relu(channels[-1], width)
-        self.classify = PointwiseConv2d(width, num_classes)
-        finer = channels[-2::-1] if UPSAMPLERS[upsampler].guided else ()
+        self.classify = PointwiseConv2d(width, out_channels)
+        finer = channels[-2::-1] if self.guided else ()
         self.guides = nn.ModuleList(conv_norm_relu(c, width) for c in finer)
-        self.upsamplers = _upsamplers(upsampler, width, 3)
+
+    @staticmethod
+    def steps(levels: int) -> int:
+        """One from each map to the next finer one."""
+        return levels - 1
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """Return logits at eight times the coarsest map's size."""
+        """Return predictions at the finest map's size."""
         *finer, coarsest = levels
         x = self.project(coarsest)
-        for step, upsampler in enumerate(self.upsamplers):
+        for step in range(len(self.upsamplers)):
             guide = finer.pop()
-            if self.guides:
+            if self.guided:
                 guide = self.guides[step](guide)
-            x = _upsample(upsampler, x, guide)
+            x = self.upsample(step, x, guide)
         return self.classify(x)
 
 
-class SegFormerDecoder(nn.Module):
+class SegFormerDecoder(Decoder):
     """SegFormer's head (Xie et al., 2021) with ×2 steps: the paper's section 4.1.
 
     Each level goes through a 1×1 convolution and as many upsamplers as it takes to
@@ -68,28 +117,30 @@ class SegFormerDecoder(nn.Module):
         * output: (B, K, h, w), the size of the finest map
     """
 
-    def __init__(
-        self, channels: tuple[int, ...], num_classes: int, upsampler: str, width: int
-    ) -> None:
-        super().__init__()
+    def build(self, channels: tuple[int, ...], out_channels: int, width: int) -> None:
+        """Build the projections, the fusing layer and the classifier."""
         self.project = nn.ModuleList(conv_norm_relu(c, width) for c in channels)
         self.fuse = conv_norm_relu(width * len(channels), width)
-        self.classify = PointwiseConv2d(width, num_classes)
-        self.upsamplers = _upsamplers(upsampler, width, sum(range(len(channels))))
+        self.classify = PointwiseConv2d(width, out_channels)
+
+    @staticmethod
+    def steps(levels: int) -> int:
+        """0 + 1 + 2 + … from each map to the finest one."""
+        return sum(range(levels))
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """Return logits at the finest map's size."""
-        steps = iter(self.upsamplers)
+        """Return predictions at the finest map's size."""
+        steps = iter(range(len(self.upsamplers)))
         projected = [f(x) for f, x in zip(self.project, levels, strict=True)]
         maps = []
         for depth, x in enumerate(projected):
             for guide in reversed(projected[:depth]):
-                x = _upsample(next(steps), x, guide)
+                x = self.upsample(next(steps), x, guide)
             maps.append(x)
         return self.classify(self.fuse(torch.cat(maps, dim=1)))
 
 
-class FPNDecoder(nn.Module):
+class FPNDecoder(Decoder):
     """A feature pyramid's top-down path (Lin et al., 2017), three upsamplers ×2.
 
     The lateral map that a step's result is added to is the guide of guided ones.
@@ -99,20 +150,30 @@ class FPNDecoder(nn.Module):
         * output: (B, K, h, w), the size of the finest map
     """
 
-    def __init__(
-        self, channels: tuple[int, ...], num_classes: int, upsampler: str, width: int
-    ) -> None:
-        super().__init__()
+    def build(self, channels: tuple[int, ...], out_channels: int, width: int) -> None:
+        """Build the lateral layers, the smoothing one and the classifier."""
         self.lateral = nn.ModuleList(conv_norm_relu(c, width) for c in channels)
         self.smooth = conv_norm_relu(width, width, kernel=3)
-        self.classify = PointwiseConv2d(width, num_classes)
-        self.upsamplers = _upsamplers(upsampler, width, len(channels) - 1)
+        self.classify = PointwiseConv2d(width, out_channels)
+
+    @staticmethod
+    def steps(levels: int) -> int:
+        """One from each map to the next finer one."""
+        return levels - 1
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """Return logits at the finest map's size."""
+        """Return predictions at the finest map's size."""
         laterals = [f(x) for f, x in zip(self.lateral, levels, strict=True)]
         x = laterals.pop()
-        for upsampler in self.upsamplers:
+        for step in range(len(self.upsamplers)):
             lateral = laterals.pop()
-            x = lateral + _upsample(upsampler, x, lateral)
+            x = lateral + self.upsample(step, x, lateral)
         return self.classify(self.smooth(x))
+
+
+DECODERS: dict[str, type[Decoder]] = {
+    "pointwise": PointwiseDecoder,
+    "segformer": SegFormerDecoder,
+    "fpn": FPNDecoder,
+}
+"""All decoders by name."""

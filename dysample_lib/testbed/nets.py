@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.checks import check_choice, check_positive_integer
 from ..upsamplers import build_upsampler
-from .decoders import FPNDecoder, PointwiseDecoder, SegFormerDecoder
-from .encoders import ResNet18Encoder, SmallEncoder
-
-DECODERS = ("pointwise", "segformer", "fpn")
-ENCODERS = ("small", "resnet18")
-
-_DECODER_CLASSES: dict[
-    str, type[PointwiseDecoder] | type[SegFormerDecoder] | type[FPNDecoder]
-] = {
-    "pointwise": PointwiseDecoder,
-    "segformer": SegFormerDecoder,
-    "fpn": FPNDecoder,
-}
+from .decoders import DECODERS
+from .encoders import ENCODERS
 
 
-class SegmentationNet(nn.Module):
+class DensePredictionNet(nn.Module):
     """Encoder, decoder with the upsampler under test, bilinear to full size.
 
     The encoder and the decoder's own layers are built before the upsamplers, so the
@@ -31,16 +24,19 @@ class SegmentationNet(nn.Module):
     Guided upsamplers take the encoder's finer maps through the decoder.
 
     Args:
-        num_classes: K.
+        out_channels: K: the classes of a segmentation, 1 for a map of heights.
         upsampler: a name from :data:`dysample_lib.upsamplers.UPSAMPLERS`.
-        decoder: ``"pointwise"``, ``"segformer"`` or ``"fpn"``.
-        encoder: ``"small"``, or ``"resnet18"`` (torchvision).
+        options: of the upsampler, where they differ from its entry's.
+        decoder: a name from :data:`~dysample_lib.testbed.decoders.DECODERS`.
+        encoder: a name from :data:`~dysample_lib.testbed.encoders.ENCODERS`.
         width: channels of the maps that the upsamplers see.
-        pretrained: load the ImageNet weights of ``"resnet18"``.
+        pretrained: load the weights of an encoder that has some.
+        frozen: leave the encoder as it is: no gradients, always in evaluation mode.
 
     Shape:
-        * images: (B, 3, H, W), uint8, or floating point in [0, 1]; any H, W ≥ 1
-        * returns: logits (B, K, H, W)
+        * images: (B, 3, H, W), integers in [0, 255] or floating point in [0, 1]; any
+          H, W ≥ 1
+        * returns: predictions (B, K, H, W)
     """
 
     mean: Tensor
@@ -48,57 +44,97 @@ class SegmentationNet(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
+        out_channels: int,
         *,
         upsampler: str = "grouping",
+        options: Mapping[str, Any] | None = None,
         decoder: str = "pointwise",
         encoder: str = "small",
         width: int = 32,
-        pretrained: bool = False,
+        pretrained: bool = True,
+        frozen: bool = False,
     ) -> None:
         super().__init__()
-        check_positive_integer("num_classes", num_classes)
+        check_positive_integer("out_channels", out_channels)
         check_positive_integer("width", width)
-        check_choice("decoder", decoder, DECODERS)
-        check_choice("encoder", encoder, ENCODERS)
+        check_choice("decoder", decoder, tuple(DECODERS))
+        check_choice("encoder", encoder, tuple(ENCODERS))
         with torch.device("meta"):  # refuses a bad name or width, draws no weights
-            build_upsampler(upsampler, width)
-        self.encoder: SmallEncoder | ResNet18Encoder = (
-            SmallEncoder() if encoder == "small" else ResNet18Encoder(pretrained)
+            build_upsampler(upsampler, width, **(options or {}))
+        self.frozen = frozen
+        self.encoder = ENCODERS[encoder].build(pretrained)
+        self.encoder.requires_grad_(not frozen)
+        self.decoder = DECODERS[decoder](
+            self.encoder.channels, out_channels, upsampler, width, options
         )
-        self.decoder: PointwiseDecoder | SegFormerDecoder | FPNDecoder
-        self.decoder = _DECODER_CLASSES[decoder](
-            self.encoder.channels, num_classes, upsampler, width
-        )
-        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), False)
+        for name in ("mean", "std"):
+            value = torch.tensor(getattr(self.encoder, name)).view(1, 3, 1, 1)
+            self.register_buffer(name, value, persistent=False)
+        self.train()
+
+    def train(self, mode: bool = True) -> DensePredictionNet:
+        """Set the mode of all but a frozen encoder, whose statistics stay."""
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, K, H, W) for images (B, 3, H, W)."""
+        """Return predictions (B, K, H, W) for images (B, 3, H, W)."""
+        levels = self.encode(images)
+        return self.decode(levels, (images.shape[-2], images.shape[-1]))
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """The encoder's maps of images (B, 3, H, W), finest first.
+
+        Images are padded on the right and below to whole strides, so that every map is
+        exactly twice as large as the next.
+        """
         if images.dim() != 4 or images.shape[1] != 3:
             raise ValueError(
                 f"images has to be (B, 3, H, W), got {tuple(images.shape)}"
             )
-        height, width = images.shape[-2:]
         x = images.to(self.mean.dtype)
-        if images.dtype == torch.uint8:
+        if not images.is_floating_point():
             x = x / 255
         x = (x - self.mean) / self.std
-        # Every level has to be exactly twice the next: pad to whole strides, cut later.
-        stride = self.encoder.stride
-        padded = (-height % stride, -width % stride)
-        if any(padded):
-            x = F.pad(x, (0, padded[1], 0, padded[0]), mode="replicate")
-        logits = self.decoder(self.encoder(x))
-        logits = F.interpolate(
-            logits, size=x.shape[-2:], mode="bilinear", align_corners=False
+        height, width = self._padded(images.shape[-2], images.shape[-1])
+        missing = (0, width - images.shape[-1], 0, height - images.shape[-2])
+        if any(missing):
+            x = F.pad(x, missing, mode="replicate")
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            levels: list[Tensor] = self.encoder(x)
+        return levels
+
+    def decode(self, levels: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Predictions (B, K, H, W) from the encoder's maps of images of ``size``."""
+        y = F.interpolate(
+            self.decoder(levels),
+            size=self._padded(*size),
+            mode="bilinear",
+            align_corners=False,
         )
-        return logits[..., :height, :width]
+        return y[..., : size[0], : size[1]]
+
+    def _padded(self, height: int, width: int) -> tuple[int, int]:
+        stride = self.encoder.stride
+        return height + -height % stride, width + -width % stride
 
 
-@torch.no_grad()
-def upsampler_inputs(model: SegmentationNet, images: Tensor) -> list[Tensor]:
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients inside; every module's own mode after it."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def upsampler_inputs(model: DensePredictionNet, images: Tensor) -> list[Tensor]:
     """Return the map that each of the decoder's upsamplers reads, in their order.
 
     Shape:
@@ -110,11 +146,10 @@ def upsampler_inputs(model: SegmentationNet, images: Tensor) -> list[Tensor]:
         upsampler.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         for upsampler in model.decoder.upsamplers
     ]
-    training = model.training
     try:
-        model.eval()(images.to(model.mean.device))
+        with evaluating(model):
+            model(images.to(model.mean.device))
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write ``state`` to ``path`` in one atomic step.
 
     A reader sees the old file or the new one, never a part: the bytes go to a
-    neighbouring file first, reach the disk, and then take the name. One process at a
-    time may save to a path; what a killed one left unfinished, the next overwrites.
+    neighbouring file of its own first, reach the disk, and then take the name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.part")
+    descriptor, name = tempfile.mkstemp(".part", f"{path.name}.", path.parent)
+    draft = Path(name)
     try:
-        with draft.open("wb") as file:
+        with open(descriptor, "wb") as file:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())

@@ -1,60 +1,32 @@
-"""Fit: one short training loop, repeatable and resumable."""
+"""Fit: one short training loop, repeatable and resumable, for every task."""
 
 from __future__ import annotations
 
 import math
-import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.base import SegmentationSet
 from ..ops.checks import check_positive_integer
-from ..ops.devices import default_device
-from ..tasks.segmentation import evaluate
+from ..tasks.base import Batch, Images, Source, Task
 from .checkpoints import load_checkpoint, save_checkpoint
+from .features import KeptMaps
+from .progress import bar
 
-STATEFUL = ("model", "optimizer", "schedule", "scaler")
-"""The parts of a session that have a state of their own."""
+if TYPE_CHECKING:
+    from ..study.spec import RunSpec
 
+STATEFUL = ("optimizer", "schedule", "scaler")
+"""The parts of a session, beside the model, that have a state of their own."""
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained; two runs with equal recipes are comparable.
-
-    Attributes:
-        epochs: passes over the training split.
-        seed: of the weights, the images' order and their flips; 0 … 2**32 - 1.
-        batch_size: images a step.
-        learning_rate: the peak of the one-cycle schedule (Smith & Topin, 2019).
-        weight_decay: of AdamW (Loshchilov & Hutter, 2019).
-        band: width of the boundary metrics, in pixels.
-    """
-
-    epochs: int = 24
-    seed: int = 0
-    batch_size: int = 16
-    learning_rate: float = 4e-3
-    weight_decay: float = 1e-2
-    band: int = 2
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "band"):
-            check_positive_integer(name, getattr(self, name))
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed has to be in 0 … 2**32 - 1, got {self.seed!r}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(
-                f"learning_rate has to be a positive number, got {self.learning_rate!r}"
-            )
+AXES = {"h": -1, "v": -2}
+"""The axis of an image that each letter of a spec's ``flips`` mirrors."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +34,7 @@ class Fit:
     """What :func:`fit` returns.
 
     Attributes:
-        metrics: of the last evaluation, shares in [0, 1].
+        metrics: of the last evaluation, in the task's units.
         history: one row an epoch, its ``epoch`` and ``loss``, and the metrics where
             it was evaluated.
         seconds: time spent training, over all sessions of a resumed run.
@@ -76,105 +48,125 @@ class Fit:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed every draw inside, and leave the caller's random state alone."""
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
 
 
 def fit(
+    task: Task,
     model: nn.Module,
-    train: SegmentationSet,
-    validation: SegmentationSet,
-    recipe: Recipe | None = None,
+    train: Any,
+    validation: Any,
+    spec: RunSpec,
     *,
-    device: torch.device | str | None = None,
     checkpoint: Path | str | None = None,
     checkpoint_every: int = 1,
-    about: dict[str, Any] | None = None,
-    evaluate_every: int = 1,
+    identity: dict[str, Any] | None = None,
+    evaluate_every: int | None = None,
+    keep: bool | None = None,
     progress: bool | None = None,
 ) -> Fit:
     """Train ``model`` in place and measure it on ``validation``.
 
-    On a CPU the same model, recipe and number of threads give the same weights, bit
-    for bit. On a GPU, in mixed precision, training repeats only approximately:
+    On a CPU the same model, spec and number of threads give the same weights, bit for
+    bit. On a GPU, in mixed precision, training repeats only approximately:
     ``grid_sample``'s gradient adds in no fixed order.
 
     Args:
-        model: maps uint8 images (B, 3, H, W) to logits (B, K, H, W).
-        train: the images to learn from.
-        validation: the images to measure on.
-        recipe: epochs, seed and optimiser settings.
-        device: where to train; the GPU where there is one by default.
+        task: what is learned.
+        model: as the task builds it.
+        train: the set to learn from.
+        validation: the set to measure on.
+        spec: of the run: epochs, seed, rates, device and precision.
         checkpoint: a file to save to, and to go on from as if never stopped.
         checkpoint_every: epochs between two checkpoints.
-        about: what the run is (plain values), kept in the checkpoint; only a run
-            with the same recipe and the same ``about`` goes on from it.
-        evaluate_every: epochs between two evaluations, the last epoch's apart.
-        progress: show a progress bar; by default in a terminal and outside CI.
+        identity: what the checkpoint has to be of (plain values); the spec by default.
+        evaluate_every: epochs between two evaluations; only the last epoch's by
+            default.
+        keep: train on kept features (:mod:`dysample_lib.train.features`); by default
+            where the encoder is frozen.
+        progress: show progress bars; by default in a terminal and outside CI.
 
     Raises:
-        ValueError: for an empty split, or a checkpoint of another recipe.
+        ValueError: for an empty split, or a checkpoint of another run.
         FloatingPointError: at a loss or a weight that is not finite, saying where;
             the last checkpoint stays as it was.
     """
-    recipe = recipe or Recipe()
     check_positive_integer("checkpoint_every", checkpoint_every)
-    check_positive_integer("evaluate_every", evaluate_every)
+    if evaluate_every is not None:
+        check_positive_integer("evaluate_every", evaluate_every)
     for name, data in (("train", train), ("validation", validation)):
         if len(data) == 0:
             raise ValueError(f"{name} has to hold at least one image, got none")
-    where = torch.device(device) if device is not None else default_device()
     path = None if checkpoint is None else Path(checkpoint)
-    identity = asdict(recipe) | (about or {})
+    identity = asdict(spec) if identity is None else identity
     found = None if path is None else load_checkpoint(path, identity)
-    session = _Session(model, train, recipe, where)
+    sources = _sources(model, train, validation, spec, keep, progress)
+    session = _Session(task, model, sources[0], spec)
     if found:
         session.restore(found)
-    for epoch in _bar(range(session.epoch, recipe.epochs), recipe.epochs, progress):
+    epochs = range(session.epoch, spec.epochs)
+    for epoch in bar(epochs, progress, "epoch", initial=session.epoch):
         started = time.perf_counter()
         row = {"epoch": float(epoch + 1), "loss": session.train_epoch(epoch)}
         session.seconds += time.perf_counter() - started
-        last = epoch + 1 == recipe.epochs
-        if last or (epoch + 1) % evaluate_every == 0:
-            row |= evaluate(model, validation, band=recipe.band, device=where)
+        last = epoch + 1 == spec.epochs
+        if last or (evaluate_every and (epoch + 1) % evaluate_every == 0):
+            row |= task.measure(model, sources[1], spec)
         session.history.append(row)
         session.epoch = epoch + 1
         if path is not None and (last or (epoch + 1) % checkpoint_every == 0):
             save_checkpoint(path, {"identity": identity} | session.state())
     model.eval()
-    metrics = {k: v for k, v in session.history[-1].items() if k.endswith("_iou")}
+    metrics = {k: session.history[-1][k] for k in task.metrics}
     return Fit(metrics, session.history, session.seconds)
+
+
+def _sources(
+    model: nn.Module,
+    train: Any,
+    validation: Any,
+    spec: RunSpec,
+    keep: bool | None,
+    progress: bool | None,
+) -> tuple[Source, Source]:
+    """Where the batches of both splits come from: images, or kept maps of them."""
+    device = torch.device(spec.device)
+    if keep is None:
+        keep = spec.frozen and set(spec.flips) <= {"h"}
+    if not keep:
+        return Images(train, device), Images(validation, device)
+    mirrored = "h" in spec.flips
+    options: dict[str, Any] = {"device": device, "progress": progress}
+    return (
+        KeptMaps(model, train, mirrored=mirrored, **options),  # type: ignore[arg-type]
+        KeptMaps(model, validation, mirrored=False, **options),  # type: ignore[arg-type]
+    )
 
 
 class _Session:
     """The state of one training run."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        train: SegmentationSet,
-        recipe: Recipe,
-        device: torch.device,
+        self, task: Task, model: nn.Module, source: Source, spec: RunSpec
     ) -> None:
-        self.recipe, self.device = recipe, device
-        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.images = train.images.to(device)
-        self.masks = train.masks.to(device)
-        self.ignore_index = train.ignore_index
+        self.task, self.source, self.spec = task, source, spec
+        self.device = torch.device(spec.device)
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        groups = _groups(task, model, spec)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
+            groups, weight_decay=spec.weight_decay, fused=True
         )
-        self.steps = math.ceil(len(train) / recipe.batch_size)
+        self.steps = math.ceil(len(source) / spec.batch_size)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
-            recipe.learning_rate,
-            total_steps=recipe.epochs * self.steps,
+            [group["lr"] for group in groups],
+            total_steps=spec.epochs * self.steps,
         )
-        self.amp = device.type == "cuda"
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp)
+        self.amp = spec.precision == "mixed"
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp)
         self.epoch = 0
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
@@ -184,37 +176,34 @@ class _Session:
             "epoch": self.epoch,
             "seconds": self.seconds,
             "history": self.history,
+            "model": trained_state(self.model),
         } | {name: getattr(self, name).state_dict() for name in STATEFUL}
 
     def restore(self, state: dict[str, Any]) -> None:
+        load_trained_state(self.model, state["model"])
         for name in STATEFUL:
             getattr(self, name).load_state_dict(state[name])
         self.epoch, self.seconds = state["epoch"], state["seconds"]
         self.history = state["history"]
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int) -> Iterator[Batch]:
         """Shuffle and flip; a function of seed and epoch, so a resumed run agrees."""
-        generator = torch.Generator().manual_seed(self.recipe.seed * 100_003 + epoch)
-        order = torch.randperm(len(self.images), generator=generator)
-        for index in order.split(self.recipe.batch_size):
-            images, masks = self.images[index], self.masks[index]
-            for axis in (-1, -2):
-                coin = torch.rand(len(index), generator=generator) < 0.5
-                coin = coin.to(self.device)
-                images = torch.where(coin.view(-1, 1, 1, 1), images.flip(axis), images)
-                masks = torch.where(coin.view(-1, 1, 1), masks.flip(axis), masks)
-            yield images.contiguous(memory_format=torch.channels_last), masks
+        generator = torch.Generator().manual_seed(self.spec.seed * 100_003 + epoch)
+        order = torch.randperm(len(self.source), generator=generator)
+        for index in order.split(self.spec.batch_size):
+            flips = {
+                AXES[letter]: torch.rand(len(index), generator=generator) < 0.5
+                for letter in self.spec.flips
+            }
+            yield self.source.batch(index, flips)
 
     def train_epoch(self, epoch: int) -> float:
         """Train on every image once; return the mean loss."""
         self.model.train()
         total = 0.0
-        for step, (images, masks) in enumerate(self.batches(epoch)):
+        for step, batch in enumerate(self.batches(epoch)):
             with torch.autocast(self.device.type, enabled=self.amp):
-                logits = self.model(images)
-            loss = F.cross_entropy(
-                logits.float(), masks.long(), ignore_index=self.ignore_index
-            )
+                loss = self.task.loss(self.model, batch)
             value = loss.item()
             if not math.isfinite(value):
                 raise self.diverged(f"the loss is {value}", epoch, step)
@@ -225,11 +214,11 @@ class _Session:
             self.scaler.update()
             if self.scaler.get_scale() >= scale:  # it shrinks after a skipped step
                 self.schedule.step()
-            total += value * len(images)
+            total += value * len(batch.targets)
         # The last step has no loss after it to tell, and a checkpoint is next.
         if not all(p.isfinite().all() for p in self.model.parameters()):
             raise self.diverged("a weight is not finite", epoch, self.steps - 1)
-        return total / len(self.images)
+        return total / len(self.source)
 
     def diverged(self, what: str, epoch: int, step: int) -> FloatingPointError:
         where = f"epoch {epoch + 1}, step {step + 1} of {self.steps}"
@@ -237,12 +226,46 @@ class _Session:
         return FloatingPointError(f"{what} at {where} ({rate}): try a lower one")
 
 
-def _bar(epochs: range, total: int, progress: bool | None) -> Any:
-    """Wrap ``epochs`` in a text progress bar, or leave it silent."""
-    if progress is None:
-        progress = sys.stderr.isatty() and not os.environ.get("CI")
-    if not progress:
-        return epochs
-    from tqdm import tqdm
+def _groups(task: Task, model: nn.Module, spec: RunSpec) -> list[dict[str, Any]]:
+    """The trained parameters with their learning rates: the rest, offsets, encoder."""
+    offsets = {
+        parameter
+        for upsampler in task.upsamplers(model)
+        for name, parameter in upsampler.named_parameters()
+        if name.startswith("offset.")
+    }
+    encoder = set(model.encoder.parameters())  # type: ignore[operator, union-attr]
+    members: dict[float, list[Tensor]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            factor = 1.0
+            if parameter in offsets:
+                factor = spec.offset_rate
+            elif parameter in encoder:
+                factor = spec.encoder_rate
+            members.setdefault(factor, []).append(parameter)
+    return [
+        {"params": parameters, "lr": factor * spec.learning_rate}
+        for factor, parameters in members.items()
+    ]
 
-    return tqdm(epochs, initial=epochs.start, total=total, unit="epoch")
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """The model's state without a frozen encoder, which a checkpoint need not hold."""
+    state: dict[str, Tensor] = model.state_dict()
+    if getattr(model, "frozen", False):
+        state = {k: v for k, v in state.items() if not k.startswith("encoder.")}
+    return state
+
+
+def load_trained_state(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load what :func:`trained_state` gave; everything else stays.
+
+    Raises:
+        RuntimeError: if the state is of another model.
+    """
+    whole = trained_state(model)
+    if whole.keys() != state.keys():
+        odd = sorted(whole.keys() ^ state.keys())
+        raise RuntimeError(f"the checkpoint is of another model, it differs in {odd}")
+    model.load_state_dict(state, strict=False)

@@ -1,0 +1,193 @@
+"""What decides a run, all of it, in one object.
+
+The shell, a sweep's jobs, a checkpoint's identity and a record's key are a
+:class:`RunSpec`; nothing else names the fields of a run.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from ..ops.checks import check_positive_integer
+
+NOT_COMPUTED = ("budget",)
+"""Fields that say why a run was made and change nothing in it."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A run of the comparison, resolved: two equal specs give the same numbers.
+
+    Attributes:
+        task: a name from :data:`dysample_lib.tasks.TASKS`.
+        dataset: a name from :data:`dysample_lib.data.DATASETS`.
+        dataset_options: what the data set is loaded with, its folder apart.
+        data: the data's fingerprint, so that two folders never pass for one.
+        encoder: a name from :data:`dysample_lib.testbed.encoders.ENCODERS`.
+        frozen: whether the encoder stays as it is.
+        decoder: a name from :data:`dysample_lib.testbed.decoders.DECODERS`.
+        width: channels of the maps that the upsamplers see.
+        upsampler: a name from :data:`dysample_lib.upsamplers.UPSAMPLERS`.
+        upsampler_options: where they differ from its entry's.
+        seed: of the weights, the images' order and their flips; 0 … 2**32 - 1.
+        epochs: passes over the training split.
+        batch_size: images a step.
+        learning_rate: the peak of the one-cycle schedule (Smith & Topin, 2019).
+        offset_rate: factor on it for the layers that make the offsets.
+        encoder_rate: factor on it for an encoder that is trained.
+        weight_decay: of AdamW (Loshchilov & Hutter, 2019).
+        flips: axes along which half of the images are mirrored: ``"h"`` or ``"hv"``.
+        band: width of the boundary metrics, in pixels.
+        device: ``"cpu"`` or ``"cuda"``.
+        precision: ``"float32"``, or ``"mixed"`` for half-precision layers.
+        budget: why it was made: the budget's name. Changes nothing in the run.
+
+    Raises:
+        TypeError, ValueError: naming the field whose value does not fit.
+    """
+
+    task: str
+    dataset: str
+    encoder: str
+    decoder: str
+    upsampler: str
+    seed: int
+    epochs: int
+    width: int
+    learning_rate: float
+    dataset_options: dict[str, Any] = field(default_factory=dict)
+    data: str = ""
+    frozen: bool = False
+    upsampler_options: dict[str, Any] = field(default_factory=dict)
+    batch_size: int = 16
+    offset_rate: float = 1.0
+    encoder_rate: float = 1.0
+    weight_decay: float = 1e-2
+    flips: str = "hv"
+    band: int = 2
+    device: str = "cpu"
+    precision: str = "float32"
+    budget: str = "record"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "band", "width"):
+            check_positive_integer(name, getattr(self, name))
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed has to be in 0 … 2**32 - 1, got {self.seed!r}")
+        for name in ("learning_rate", "offset_rate", "encoder_rate"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+                raise ValueError(f"{name} has to be a positive number, got {value!r}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(
+                f"weight_decay has to be a number ≥ 0, got {self.weight_decay!r}"
+            )
+        for name, choices in (
+            ("flips", ("", "h", "v", "hv")),
+            ("precision", ("float32", "mixed")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} has to be one of {', '.join(map(repr, choices))}, "
+                    f"got {getattr(self, name)!r}"
+                )
+        for name in ("dataset_options", "upsampler_options"):
+            # As JSON has it, so that what is read back is equal to what was written.
+            plain = json.loads(json.dumps(getattr(self, name), sort_keys=True))
+            object.__setattr__(self, name, plain)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def key(self) -> str:
+        """Names the run: equal for two specs that compute the same."""
+        return _digest(self, NOT_COMPUTED)
+
+    @property
+    def setting(self) -> str:
+        """Names all but the upsampler and the seed: what makes runs comparable."""
+        apart = ("upsampler", "upsampler_options", "seed", *NOT_COMPUTED)
+        return _digest(self, apart)
+
+    @property
+    def variant(self) -> str:
+        """The upsampler with its options: ``"grouping"``, ``"grouping,scope=0.5"``."""
+        return variant_name(self.upsampler, self.upsampler_options)
+
+    def differences(self, other: RunSpec) -> str:
+        """What two specs differ in, as text: ``"seed: 0 there, 1 here"``."""
+        return ", ".join(
+            f"{f.name}: {theirs!r} there, {ours!r} here"
+            for f in fields(self)
+            if f.name not in NOT_COMPUTED
+            and (theirs := getattr(other, f.name)) != (ours := getattr(self, f.name))
+        )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
+        """The spec of a record or a checkpoint.
+
+        Fields that have a default may be missing: a spec of before there was a choice.
+
+        Raises:
+            TypeError, ValueError: naming the field that is missing, unknown or wrong.
+        """
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                f"a spec has to be an object of fields, got {type(values).__name__}"
+            )
+        names = [f.name for f in fields(cls)]
+        needed = names[: names.index("dataset_options")]
+        missing = [name for name in needed if name not in values]
+        unknown = [name for name in values if name not in names]
+        if missing or unknown:
+            raise ValueError(
+                f"a spec has to have the fields {', '.join(needed)}; "
+                f"missing: {', '.join(missing) or 'none'}, "
+                f"unknown: {', '.join(unknown) or 'none'}"
+            )
+        return cls(**values)
+
+
+def _digest(spec: RunSpec, apart: tuple[str, ...]) -> str:
+    values = {k: v for k, v in asdict(spec).items() if k not in apart}
+    text = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def variant_name(upsampler: str, options: Mapping[str, Any]) -> str:
+    """One word for an upsampler and its options, which :func:`parse_variant` reads.
+
+    >>> variant_name("grouping", {"scope": 0.5, "limit": "tanh"})
+    'grouping,limit=tanh,scope=0.5'
+    """
+    return ",".join([upsampler, *(f"{k}={options[k]}" for k in sorted(options))])
+
+
+def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
+    """An upsampler's name and its options, from ``NAME`` or ``NAME,option=value,…``.
+
+    >>> parse_variant("grouping,scope=0.5,limit=tanh")
+    ('grouping', {'scope': 0.5, 'limit': 'tanh'})
+    """
+    name, *pairs = text.split(",")
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals or not value:
+            raise ValueError(
+                f"an upsampler's option has to be written name=value, got {pair!r} in "
+                f"{text!r}"
+            )
+        try:
+            options[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[key] = value
+    return name, options

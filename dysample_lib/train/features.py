@@ -1,0 +1,112 @@
+"""Kept features: the maps of a frozen encoder, computed once and trained on many times.
+
+A frozen encoder gives an image the same maps in every epoch, for every upsampler and
+every seed. Here they are made once, of the images and of their mirror images, and kept
+in half precision, so that only a decoder is left to train.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data import fingerprint
+from ..tasks.base import Batch
+from ..testbed.nets import DensePredictionNet, evaluating
+from .progress import bar
+
+KEPT_AT_MOST = 4
+"""How many splits' maps a process keeps, the ones used last."""
+
+_kept: OrderedDict[tuple[str, ...], list[Tensor]] = OrderedDict()
+
+
+class KeptMaps:
+    """A data set as batches of a frozen encoder's maps.
+
+    Args:
+        model: whose encoder makes the maps; ``model.frozen`` has to be true.
+        data: a set of images of one size.
+        mirrored: keep the maps of the mirror images as well, for training.
+        device: where the maps are made and kept.
+        progress: see :func:`dysample_lib.train.fit.fit`.
+
+    Raises:
+        ValueError: if the encoder is not frozen.
+    """
+
+    def __init__(
+        self,
+        model: DensePredictionNet,
+        data: Any,
+        *,
+        mirrored: bool,
+        device: torch.device | str = "cpu",
+        progress: bool | None = None,
+    ) -> None:
+        if not model.frozen:
+            raise ValueError(
+                "model has to have a frozen encoder for its maps to be kept, got one "
+                "that is trained"
+            )
+        self.data = data.to(device)
+        self.mirrored = mirrored
+        where = torch.device(device)
+        key = (_digest(model), fingerprint(data), str(mirrored), str(where))
+        if key not in _kept:
+            _kept[key] = _maps(model.to(where), self.data, mirrored, progress)
+            if len(_kept) > KEPT_AT_MOST:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        self.levels = _kept[key]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def batch(self, index: Tensor, flips: Mapping[int, Tensor]) -> Batch:
+        """The samples at ``index``; mirrored ones read the mirror image's maps."""
+        if set(flips) - ({-1} if self.mirrored else set()):
+            raise ValueError(
+                "flips has to be along the axis -1 at most, as the maps of mirror "
+                f"images are kept and no others, got axes {sorted(flips)}"
+            )
+        _, targets = self.data.batch(index, flips)
+        rows = index
+        for chosen in flips.values():
+            rows = index + len(self) * chosen
+        rows = rows.to(self.levels[0].device)
+        levels = [level.index_select(0, rows).float() for level in self.levels]
+        return Batch(levels, self.data.size, targets, self.data)
+
+
+def forget() -> None:
+    """Free the memory of all maps that are kept."""
+    _kept.clear()
+
+
+def _maps(
+    model: DensePredictionNet, data: Any, mirrored: bool, progress: bool | None
+) -> list[Tensor]:
+    """The maps of all images, then of their mirror images, level by level."""
+    images = [data.images, data.images.flip(-1)] if mirrored else [data.images]
+    parts = [batch for whole in images for batch in whole.split(16)]
+    made = []
+    with evaluating(model):
+        for part in bar(parts, progress, "features"):
+            made.append([level.half() for level in model.encode(part)])
+    return [torch.cat(level) for level in zip(*made, strict=True)]
+
+
+def _digest(model: DensePredictionNet) -> str:
+    """A digest of the encoder's weights and of how it takes its images."""
+    digest = hashlib.sha256(type(model.encoder).__name__.encode())
+    state = model.encoder.state_dict() | {"mean": model.mean, "std": model.std}
+    for name, value in state.items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
