@@ -87,7 +87,7 @@ def resolve(
     bed = testbed(task, dataset, encoder)
     device = default_device().type
     frozen = ENCODERS[encoder].frozen and not finetune
-    chosen = {
+    chosen: dict[str, Any] = {
         "epochs": bed.amount(budget).epochs,
         "width": bed.width,
         "learning_rate": bed.learning_rate,

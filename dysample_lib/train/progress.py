@@ -20,11 +20,11 @@ def bar(
         initial: how many are done already.
     """
     if not shown(progress):
-        return items  # type: ignore[no-any-return]
+        return items
     from tqdm import tqdm
 
     total = initial + len(items)
-    return tqdm(items, initial=initial, total=total, unit=unit)  # type: ignore
+    return tqdm(items, initial=initial, total=total, unit=unit)
 
 
 def shown(progress: bool | None) -> bool:
