@@ -31,6 +31,7 @@ class SegmentationSet:
         classes: the names of the classes, in the order of their indices.
         ignore_index: the label that neither loss nor metrics count; 255.
         protagonist: the index of the image that the book's figures return to.
+        checksum: of the files that the images were decoded from, where it was verified.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SegmentationSet:
     classes: tuple[str, ...]
     ignore_index: int = 255
     protagonist: int = 0
+    checksum: str = ""
 
     def __post_init__(self) -> None:
         check_images(self.images)

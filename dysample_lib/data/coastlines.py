@@ -28,7 +28,15 @@ from numpy.typing import NDArray
 
 from ..ops.checks import check_choice
 from .base import SPLITS, SegmentationSet
-from .earth import LAND, PIXELS_PER_DEGREE, World, load_world, resolve_root, world_map
+from .earth import (
+    IMAGERY,
+    LAND,
+    PIXELS_PER_DEGREE,
+    World,
+    load_world,
+    resolve_root,
+    world_map,
+)
 from .memory import keep
 
 __all__ = [
@@ -141,6 +149,7 @@ def load_coastlines(
         torch.from_numpy(masks),
         ("water", "land", "lake") if lakes else ("water", "land"),
         protagonist=PROTAGONIST if split == "val" else 0,
+        checksum=IMAGERY.sha256,
     )
 
 

@@ -15,17 +15,23 @@ LENGTH = 16  # hexadecimal digits: 64 bits
 NAMES = ("name", "split", "protagonist")  # these say what a set is called
 
 
-def fingerprint(data: SegmentationSet) -> str:
+def fingerprint(data: SegmentationSet, *, decoded: bool = False) -> str:
     """Sixteen hexadecimal digits that differ where a set's content does.
 
     The first digits of a SHA-256 over all that a run sees of the set: types, shapes
     and bytes of images and targets, in their order, and the classes. They do not
-    depend on where the set lies or on the device that it is on. Decoders of JPEG
-    files may differ by a level between two machines, and the digits with them.
+    depend on where the set lies or on the device that it is on.
+
+    Args:
+        data: the set.
+        decoded: take the images as they were decoded, also where the checksum of
+            their files is known. Decoders of JPEG files differ by a level between two
+            machines, and the digits would with them.
     """
+    apart = NAMES if decoded or not data.checksum else (*NAMES, "images")
     digest = hashlib.sha256()
     for field in fields(data):
-        if field.name not in NAMES:
+        if field.name not in apart:
             digest.update(f"{field.name}=".encode())
             _add(digest, getattr(data, field.name))
     return digest.hexdigest()[:LENGTH]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
+from ..metrics.registry import METRICS
 from ..ops.checks import check_choice
 from ..upsamplers import LADDER, UPSAMPLERS
 from .intervals import (
@@ -22,11 +24,9 @@ from .intervals import (
     verdict,
 )
 from .records import (
-    METRICS,
     Record,
     append_record,
     read_records,
-    recorded,
     recorded_runs,
     select,
 )
@@ -44,30 +44,31 @@ __all__ = [
     "paired_difference",
     "paired_differences",
     "read_records",
-    "recorded",
     "recorded_runs",
     "scores",
     "select",
     "verdict",
 ]
 
-SETTING = ("dataset", "decoder", "epochs", "budget")
-"""What runs have to agree in before they are compared."""
-
 NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
 
 
 def _of(records: Iterable[Record], names: Sequence[str]) -> list[Record]:
     """The records of the upsamplers ``names``, which are of one setting."""
-    found = [record for record in records if record.upsampler in names]
+    found = [record for record in records if record.spec.variant in names]
     if not found:
         raise ValueError(f"records has to have runs of {', '.join(names)}, got none")
-    for field in SETTING:
-        values = sorted({getattr(record, field) for record in found})
-        if len(values) > 1:
+    for record in found:
+        if record.spec.setting != found[0].spec.setting:
+            aligned = replace(
+                record.spec,
+                upsampler=found[0].spec.upsampler,
+                upsampler_options=found[0].spec.upsampler_options,
+                seed=found[0].spec.seed,
+            )
             raise ValueError(
-                f"records have to agree in {field}, got {values}; choose with "
-                f"select(records, {field}={values[0]!r})"
+                "records have to agree in all but upsampler and seed, got "
+                f"{found[0].spec.differences(aligned)}; choose with select(records, …)"
             )
     return found
 
@@ -100,7 +101,7 @@ def scores(
     """
     check_choice("metric", metric, tuple(METRICS))
     found = _of(records, [upsampler])
-    return {record.seed: getattr(record, metric) for record in found}
+    return {record.spec.seed: record.metrics[metric] for record in found}
 
 
 def difference(
@@ -128,7 +129,7 @@ def _step(
     found: list[Record], upsampler: str, before: str | None, metric: str, level: float
 ) -> Estimate:
     """The difference, or nothing where there is no rung before or no run yet."""
-    names = {record.upsampler for record in found}
+    names = {record.spec.variant for record in found}
     if before is None or not {upsampler, before} <= names:
         return NOTHING
     return difference(found, upsampler, before, metric, level)
@@ -212,17 +213,15 @@ def ladder_table(
     found = _of(records, [*order, *before.values()])
     rows = []
     for name in order:
-        runs = select(found, upsampler=name)
+        runs = select(found, variant=name)
         row = {"seeds": str(len(runs)), "parameters": _parameters(name, runs)}
         for metric in metrics:
-            values = [getattr(run, metric) for run in runs]
+            values = [run.metrics[metric] for run in runs]
             text = format_percent(mean_interval(values, level)) if values else "–"
-            row[f"{METRICS[metric]} [%]"] = text
+            row[METRICS[metric].heading] = text
         for metric in differences:
             step = _step(found, name, before.get(name), metric, level)
-            row[f"Δ {METRICS[metric]} [points]"] = format_points(step)
-        seconds = [run.seconds for run in runs]
-        row["seconds"] = f"{min(seconds):.0f}" if seconds else "–"
+            row[f"Δ {METRICS[metric].title} [points]"] = format_points(step)
         rows.append(row)
     index = pd.Index([_label(name) for name in order], name="upsampler")
     return pd.DataFrame(rows, index=index)

@@ -57,7 +57,8 @@ class KeptMaps:
         self.data = data.to(device)
         self.mirrored = mirrored
         where = torch.device(device)
-        key = (_digest(model), fingerprint(data), str(mirrored), str(where))
+        content = fingerprint(data, decoded=True)
+        key = (_digest(model), content, str(mirrored), str(where))
         if key not in _kept:
             _kept[key] = _maps(model.to(where), self.data, mirrored, progress)
             if len(_kept) > KEPT_AT_MOST:

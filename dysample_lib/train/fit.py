@@ -234,7 +234,7 @@ def _groups(task: Task, model: nn.Module, spec: RunSpec) -> list[dict[str, Any]]
         for name, parameter in upsampler.named_parameters()
         if name.startswith("offset.")
     }
-    encoder = set(model.encoder.parameters())  # type: ignore[operator, union-attr]
+    encoder = set(model.encoder.parameters())  # type: ignore[union-attr]
     members: dict[float, list[Tensor]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
