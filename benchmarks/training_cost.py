@@ -24,8 +24,8 @@ import torch
 from dysample_lib import __version__
 from dysample_lib.cost.timing import LEAST_REPEATS, thread_count
 from dysample_lib.data import SegmentationSet, load_dataset
-from dysample_lib.testbed.nets import SegmentationNet
-from dysample_lib.train.fit import Recipe, fit
+from dysample_lib.study.run import prepare
+from dysample_lib.train.fit import fit
 
 UPSAMPLERS = ("bilinear", "grouping", "dynamic_scope", "dysample_s", "dysample_s_plus")
 TILES = 256  # 16 steps
@@ -45,10 +45,9 @@ def measure(turns: int) -> list[dict[str, Any]]:
     for turn in range(turns + 1):
         shuffle(order)
         for name in order:
-            torch.manual_seed(turn)
-            net = SegmentationNet(len(train.classes), upsampler=name)
-            recipe = Recipe(epochs=1, seed=turn)
-            taken = fit(net, train, validation, recipe, device="cpu", progress=False)
+            start = prepare(name, seed=turn, epochs=1, device="cpu")
+            task, net, spec = start.task, start.model, start.spec
+            taken = fit(task, net, train, validation, spec, progress=False)
             if turn:  # the first warms up
                 seconds[name].append(taken.seconds)
     return [

@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from dysample_lib.study.records import Record
+from dysample_lib.study.spec import RunSpec, parse_variant
 
-RECORD = Record(
+SPEC = RunSpec(
+    task="segmentation",
     dataset="coastlines",
+    encoder="small",
     decoder="pointwise",
     upsampler="grouping",
     seed=3,
     epochs=24,
-    mean_iou=0.875,
-    boundary_iou=0.5,
-    trimap_iou=0.625,
+    width=32,
+    learning_rate=4e-3,
+)
+RECORD = Record(
+    spec=SPEC,
+    metrics={"boundary_iou": 0.5, "mean_iou": 0.875, "trimap_iou": 0.625},
     parameters=150_000,
     upsampler_parameters=3_168,
     seconds=61.5,
-    torch="2.6.0",
-    device="cpu",
-    device_name="x86_64",
-    threads=2,
-    budget="record",
-    version="0.1.0",
-    commit="unknown",
+    environment={
+        "version": "0.1.0",
+        "commit": "unknown",
+        "code": "0123456789ab",
+        "torch": "2.6.0",
+        "device_name": "x86_64",
+        "threads": 2,
+    },
 )
-KEY = {
-    name: getattr(RECORD, name)
-    for name in ("dataset", "decoder", "upsampler", "seed", "epochs", "budget")
-}
 
 
-def runs(upsampler: str, values: dict[int, float], **changes: object) -> list[Record]:
-    """One record a seed, with boundary IoU ``values``."""
+def runs(variant: str, values: dict[int, float], **changes: Any) -> list[Record]:
+    """One record a seed, with boundary IoU ``values``; ``changes`` are of the spec."""
+    name, options = parse_variant(variant)
+    changes |= {"upsampler": name, "upsampler_options": options}
     return [
-        replace(RECORD, upsampler=upsampler, seed=seed, boundary_iou=value, **changes)
+        replace(
+            RECORD,
+            spec=replace(SPEC, seed=seed, **changes),
+            metrics=RECORD.metrics | {"boundary_iou": value},
+        )
         for seed, value in values.items()
     ]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from dysample_lib.data.base import SegmentationSet
-from dysample_lib.testbed.nets import SegmentationNet
-from dysample_lib.train.fit import Recipe, fit, seeded
+from dysample_lib.study.spec import RunSpec
+from dysample_lib.tasks import TASKS
+from dysample_lib.testbed.nets import DensePredictionNet
+from dysample_lib.train.fit import fit, seeded
+
+SEGMENTATION = TASKS["segmentation"]
 
 
 def toy_set(count: int, split: str = "train") -> SegmentationSet:
@@ -22,16 +28,32 @@ def toy_set(count: int, split: str = "train") -> SegmentationSet:
     return SegmentationSet("toy", split, images, masks, ("dark", "bright"))
 
 
-def toy_net(seed: int = 0) -> SegmentationNet:
+def toy_spec(**changes: Any) -> RunSpec:
+    """A run on the toy, to vary in tests."""
+    values: dict[str, Any] = {
+        "task": "segmentation",
+        "dataset": "toy",
+        "encoder": "small",
+        "decoder": "pointwise",
+        "upsampler": "dynamic_scope",
+        "seed": 0,
+        "epochs": 4,
+        "width": 16,
+        "learning_rate": 4e-3,
+        "batch_size": 4,
+    }
+    return RunSpec(**(values | changes))
+
+
+def toy_net(seed: int = 0) -> DensePredictionNet:
     with seeded(seed):
-        return SegmentationNet(2, upsampler="dynamic_scope", width=16)
+        return DensePredictionNet(2, upsampler="dynamic_scope", width=16)
 
 
-def train(seed: int = 0, epochs: int = 4, **options: object) -> SegmentationNet:
+def train(seed: int = 0, epochs: int = 4, **options: Any) -> DensePredictionNet:
     net = toy_net(seed)
     data = toy_set(20), toy_set(6, "val")
-    recipe = Recipe(epochs=epochs, seed=seed, batch_size=4)
-    fit(net, *data, recipe, device="cpu", **options)  # type: ignore[arg-type]
+    fit(SEGMENTATION, net, *data, toy_spec(epochs=epochs, seed=seed), **options)
     return net
 
 

@@ -118,7 +118,7 @@ def keep_times(seconds: dict[str, float], results: Path) -> None:
     from dysample_lib.study.budget import current_budget
 
     noted = {
-        "budget": current_budget().name,
+        "budget": current_budget(),
         "device": default_device().type,
         "device_name": device_name(),
         "threads": torch.get_num_threads(),

@@ -12,7 +12,7 @@ from dysample_lib import LADDER, figures
 from dysample_lib.data import load_dataset
 from dysample_lib.study.intervals import mean_interval
 from dysample_lib.study.records import recorded_runs
-from dysample_lib.study.run import Run, run
+from dysample_lib.study.run import Run, run_once
 from dysample_lib.study.tables import scores
 from dysample_lib.tasks.segmentation import predict
 
@@ -22,9 +22,8 @@ SHOWN = ("nearest", "bilinear", "grouping")
 
 
 def trained(name: str, budget: str = "record") -> Run:
-    """The run of seed 0: trained now, or taken from its checkpoint under runs/."""
-    checkpoint = BOOK.parent / "runs" / f"{budget}-{name}.pt"
-    return run(name, budget=budget, checkpoint=checkpoint)
+    """The run of seed 0: trained now, or before by the same code, under runs/."""
+    return run_once(name, budget=budget, folder=BOOK.parent / "runs")
 
 
 def main() -> None:

@@ -23,7 +23,6 @@ from dysample_lib import DySample, figures
 from dysample_lib.data import load_dataset
 from dysample_lib.figures import style
 from dysample_lib.figures._inputs import fills, outline
-from dysample_lib.study.budget import BUDGETS
 from dysample_lib.tasks.segmentation import predict
 from dysample_lib.testbed.nets import upsampler_inputs
 
@@ -120,7 +119,7 @@ def main() -> None:
     maps = upsampler_inputs(trained(SHOWN[0], budget).model, image[None])
     steps = [step(name, budget, image, truth.numpy()) for name in SHOWN]
     data = {
-        "epochs": BUDGETS[budget].epochs,
+        "epochs": trained(SHOWN[0], budget).record.spec.epochs,
         "tile": list(truth.shape),
         "coast": path(truth.numpy()),
         "sizes": [list(m.shape[-2:]) for m in maps],

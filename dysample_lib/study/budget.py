@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..ops.checks import check_choice
+from ..ops.devices import default_device
 
 VARIABLE = "DYSAMPLE_BUDGET"
 BUDGETS = ("quick", "full", "record")
@@ -84,6 +85,20 @@ def testbed(task: str, dataset: str, encoder: str) -> Testbed:
     """What ``encoder`` is trained with on ``dataset``; a default where none was set."""
     other = OTHERS.get(encoder, PROBE)
     return TESTBEDS.get((task, dataset, encoder), other)
+
+
+def describe(budget: str) -> str:
+    """What a budget gives the book's two testbeds, and on what."""
+    probe, paper = PROBE.amount(budget), PAPER.amount(budget)
+    return (
+        f"{budget} budget on {default_device().type}: probe {_times(probe)}, "
+        f"paper's setting {_times(paper)}"
+    )
+
+
+def _times(amount: Amount) -> str:
+    seeds = "1 seed" if amount.seeds == 1 else f"{amount.seeds} seeds"
+    return f"{amount.epochs} epochs × {seeds}"
 
 
 def current_budget(name: str | None = None) -> str:

@@ -15,7 +15,7 @@ from ..ops.parameters import count_parameters
 from ..tasks import TASKS, Images, Splits, Task
 from ..testbed.decoders import DECODERS
 from ..testbed.encoders import ENCODERS
-from ..train.checkpoints import read_checkpoint
+from ..train.checkpoints import load_checkpoint, read_checkpoint
 from ..train.fit import fit, load_trained_state, seeded
 from ..upsamplers import UPSAMPLERS
 from .budget import current_budget, testbed
@@ -209,6 +209,33 @@ def run(
 def checkpoint_identity(spec: RunSpec) -> dict[str, Any]:
     """What a checkpoint has to be of to be gone on from: the run and the code."""
     return asdict(spec) | {"budget": "", "code": code_digest()}
+
+
+def drop_stale(checkpoint: Path, spec: RunSpec) -> None:
+    """Remove a checkpoint that is damaged, of another run, or of other code than this."""
+    try:
+        load_checkpoint(checkpoint, checkpoint_identity(spec))
+    except ValueError:
+        checkpoint.unlink()
+
+
+def run_once(
+    upsampler: str | RunSpec = "grouping",
+    *,
+    folder: Path | str,
+    root: Path | str | None = None,
+    **settings: Any,
+) -> Run:
+    """:func:`run`, or what it gave before: its checkpoint, by this code, in ``folder``.
+
+    The arguments are those of :func:`resolve`, or a spec.
+    """
+    spec = upsampler
+    if not isinstance(spec, RunSpec):
+        spec = resolve(spec, root=root, **settings)
+    checkpoint = Path(folder) / f"{spec.key}.pt"
+    drop_stale(checkpoint, spec)
+    return run(spec, root=root, checkpoint=checkpoint)
 
 
 def evaluate_checkpoint(

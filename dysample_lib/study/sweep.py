@@ -35,11 +35,10 @@ import torch
 
 from ..ops.checks import check_positive_integer
 from ..ops.devices import available_cores
-from ..train.checkpoints import load_checkpoint
 from ..train.progress import shown
 from .provenance import environment
 from .records import Record, append_record, fcntl, read_records
-from .run import checkpoint_identity, run
+from .run import drop_stale, run
 from .spec import RunSpec
 
 ATTEMPTS = 3
@@ -365,7 +364,7 @@ def make_run(
     """What a worker does: one run, from its checkpoint if there is one of it."""
     with _one_at_a_time:  # a run seeds its process
         if checkpoint is not None:
-            _drop_stale(checkpoint, spec)
+            drop_stale(checkpoint, spec)
         return run(
             spec,
             root=root,
@@ -374,17 +373,6 @@ def make_run(
             origin=origin,
             progress=False,
         ).record
-
-
-def _drop_stale(checkpoint: Path, spec: RunSpec) -> None:
-    """Remove a checkpoint that is damaged, or of other code than this.
-
-    The file's name is the run's key, so it is nobody else's.
-    """
-    try:
-        load_checkpoint(checkpoint, checkpoint_identity(spec))
-    except ValueError:
-        checkpoint.unlink()
 
 
 def summary(record: Record) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,15 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+    _clear_drafts(path)
+
+
+def _clear_drafts(path: Path, seconds: float = 600) -> None:
+    """Remove what killed processes left: a draft that lives is some moments old."""
+    for draft in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        with suppress(OSError):  # another process may have done it
+            if time.time() - draft.stat().st_mtime > seconds:
+                draft.unlink()
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dysample_lib.data import load_dataset
 from dysample_lib.figures.style import CLASS_COLOURS, WRONG
 from dysample_lib.study.records import recorded_runs
 from dysample_lib.study.tables import scores
-from dysample_lib.testbed.nets import SegmentationNet, upsampler_inputs
+from dysample_lib.testbed.nets import DensePredictionNet, upsampler_inputs
 
 
 def pixels(name: str) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_each_step_was_trained_as_the_recorded_runs_were(name):
 
 
 def test_what_is_exported_of_a_model_is_where_its_points_are(scatter):
-    model = scatter(SegmentationNet(2, upsampler="dynamic_scope").eval(), std=0.1)
+    model = scatter(DensePredictionNet(2, upsampler="dynamic_scope").eval(), std=0.1)
     image = torch.rand(3, 96, 96)
     levels = sampled(model, image)
     features = upsampler_inputs(model, image[None])
@@ -83,7 +83,7 @@ def test_what_is_exported_of_a_model_is_where_its_points_are(scatter):
         torch.testing.assert_close(start + walks, offsets)
         ranges = up.walking_range(x)[0].mean(0)
         torch.testing.assert_close(torch.from_numpy(level["ranges"]), ranges)
-    fixed = SegmentationNet(2, upsampler="bilinear")
+    fixed = DensePredictionNet(2, upsampler="bilinear")
     assert sampled(fixed, image) == []
 
 
