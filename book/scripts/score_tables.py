@@ -6,6 +6,7 @@ from markdown_table import table
 
 from dysample_lib import LADDER
 from dysample_lib.figures import method
+from dysample_lib.metrics.registry import METRICS
 from dysample_lib.study.intervals import (
     Estimate,
     format_percent,
@@ -13,7 +14,7 @@ from dysample_lib.study.intervals import (
     mean_interval,
     verdict,
 )
-from dysample_lib.study.records import METRICS, Record, select
+from dysample_lib.study.records import Record, select
 from dysample_lib.study.tables import difference, paired_differences, scores
 from dysample_lib.upsamplers import PREDECESSORS, UPSAMPLERS
 
@@ -45,7 +46,12 @@ def found(records: list[Record]) -> str:
     steps = paired_differences(records, METRIC, predecessors=PREDECESSORS).set_index(
         "upsampler"
     )
-    head = ("step", f"{METRICS[METRIC]} [%]", "change by the step [points]", "so it")
+    head = (
+        "step",
+        f"{METRICS[METRIC].heading}",
+        "change by the step [points]",
+        "so it",
+    )
     rows = [head]
     said: dict[str, list[str]] = {}
     for step in LADDER:
@@ -62,7 +68,7 @@ def found(records: list[Record]) -> str:
     lines = [
         *table(*rows),
         f"Means of {estimates['nearest'].n} seeds with 95 % intervals, "
-        f"{first.epochs} epochs on {first.dataset}; differences are paired by seed.",
+        f"{first.spec.epochs} epochs on {first.spec.dataset}; differences are paired by seed.",
         "",
     ]
     heads = {
@@ -95,19 +101,19 @@ def setting(records: list[Record]) -> str:
     """What the runs have in common, in words."""
     seeds, first = len({record.seed for record in records}), records[0]
     return (
-        f"{seeds} seeds on {first.dataset} with the {first.decoder} decoder, "
-        f"{first.epochs} epochs"
+        f"{seeds} seeds on {first.spec.dataset} with the {first.spec.decoder} decoder, "
+        f"{first.spec.epochs} epochs"
     )
 
 
 def which(records: list[Record]) -> str:
     """The decisions: a sentence each, with the number that it rests on."""
     runs, scenes = select(records, **SETTING), select(records, **ELSEWHERE)
-    price = {run.upsampler: run.upsampler_parameters for run in runs}
+    price = {run.spec.upsampler: run.upsampler_parameters for run in runs}
     rows = [
         (
             "so",
-            f"gain in {METRICS[METRIC]} [points]",
+            f"gain in {METRICS[METRIC].title} [points]",
             "learned values of the upsamplers",
         )
     ]
@@ -130,7 +136,7 @@ def which(records: list[Record]) -> str:
         f"{', '.join(map(name, rest))}.",
         "",
         f"**Does it carry over?** {advice(away, 'grouping', 'bilinear')} That is "
-        f"{format_points(away)} points of {METRICS[METRIC]} over {setting(scenes)}.",
+        f"{format_points(away)} points of {METRICS[METRIC].title} over {setting(scenes)}.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -141,7 +147,7 @@ def rivals(records: list[Record]) -> str:
     runs = {d: select(records, **{**SETTING, "decoder": d}) for d in decoders}
     runs = {d: of for d, of in runs.items() if of}
     first = runs["pointwise"]
-    price = {run.upsampler: run.upsampler_parameters for run in first}
+    price = {run.spec.upsampler: run.upsampler_parameters for run in first}
     others = [step for step in UPSAMPLERS if step in price and step not in LADDER]
     if not others:
         return "No rival has been recorded yet.\n"
@@ -150,14 +156,14 @@ def rivals(records: list[Record]) -> str:
     for other in others:
         gains = []
         for of in runs.values():
-            both = {run.upsampler for run in of} >= {"grouping", other}
+            both = {run.spec.upsampler for run in of} >= {"grouping", other}
             gain = difference(of, "grouping", other, METRIC) if both else None
             gains.append(f"{format_points(gain)}, {verdict(gain)}" if gain else "")
         guided = "yes" if UPSAMPLERS[other].guided else "no"
         rows.append((name(other), guided, *gains, f"{price[other]:,}"))
     lines = [
         *table(*rows),
-        f"Gains of DySample in {METRICS[METRIC]}, over {setting(first)}. There "
+        f"Gains of DySample in {METRICS[METRIC].title}, over {setting(first)}. There "
         f"DySample has {price['grouping']:,} learned values.",
     ]
     return "\n".join(lines) + "\n"

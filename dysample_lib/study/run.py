@@ -212,7 +212,7 @@ def checkpoint_identity(spec: RunSpec) -> dict[str, Any]:
 
 
 def drop_stale(checkpoint: Path, spec: RunSpec) -> None:
-    """Remove a checkpoint that is damaged, of another run, or of other code than this."""
+    """Remove a checkpoint that is damaged, of another run, or of other code."""
     try:
         load_checkpoint(checkpoint, checkpoint_identity(spec))
     except ValueError:
