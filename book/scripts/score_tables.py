@@ -48,7 +48,7 @@ def found(records: list[Record]) -> str:
     )
     head = (
         "step",
-        f"{METRICS[METRIC].heading}",
+        METRICS[METRIC].heading,
         "change by the step [points]",
         "so it",
     )
@@ -68,7 +68,8 @@ def found(records: list[Record]) -> str:
     lines = [
         *table(*rows),
         f"Means of {estimates['nearest'].n} seeds with 95 % intervals, "
-        f"{first.spec.epochs} epochs on {first.spec.dataset}; differences are paired by seed.",
+        f"{first.spec.epochs} epochs on {first.spec.dataset}; differences are paired "
+        "by seed.",
         "",
     ]
     heads = {
@@ -99,7 +100,7 @@ def advice(gain: Estimate, new: str, old: str) -> str:
 
 def setting(records: list[Record]) -> str:
     """What the runs have in common, in words."""
-    seeds, first = len({record.seed for record in records}), records[0]
+    seeds, first = len({record.spec.seed for record in records}), records[0]
     return (
         f"{seeds} seeds on {first.spec.dataset} with the {first.spec.decoder} decoder, "
         f"{first.spec.epochs} epochs"
@@ -136,7 +137,8 @@ def which(records: list[Record]) -> str:
         f"{', '.join(map(name, rest))}.",
         "",
         f"**Does it carry over?** {advice(away, 'grouping', 'bilinear')} That is "
-        f"{format_points(away)} points of {METRICS[METRIC].title} over {setting(scenes)}.",
+        f"{format_points(away)} points of {METRICS[METRIC].title} over "
+        f"{setting(scenes)}.",
     ]
     return "\n".join(lines) + "\n"
 
