@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def test_a_scope_bias_is_kept_exactly(
         reach = target.walking_range(x)
         torch.testing.assert_close(reach, 0.5 * logits.sigmoid(), rtol=0, atol=1e-14)
         assert dict(target.named_parameters())["scope.bias"].requires_grad
+        assert target.scope.bias.data_ptr() != bias.data_ptr()
         # What was loaded goes on as an ordinary state dict.
         again = DySample(16, style=style, scope="dynamic", scope_bias=True).double()
         again.load_state_dict(target.state_dict())
@@ -155,6 +157,101 @@ def test_a_detection_checkpoint(build: Callable[..., DySample], tmp_path: Path) 
         one = build()
         load_dysample_state_dict(one, checkpoint, prefix)
         assert torch.equal(one.offset.bias, sources[1].offset.bias)
+
+
+@pytest.mark.parametrize(
+    ("keys", "opened"),
+    [
+        (["params_ema", "params"], ("params_ema",)),
+        (["params", "params_ema"], ("params_ema",)),
+        (["params"], ("params",)),
+        (["model"], ("model",)),
+        (["model", "ema"], ("ema",)),
+        (["model_state_dict", "optimizer_state_dict"], ("model_state_dict",)),
+    ],
+)
+def test_wrappers_are_opened(
+    build: Callable[..., DySample], keys: list[str], opened: tuple[str, ...]
+) -> None:
+    sources = {key: build() for key in keys}
+    checkpoint: dict[str, Any] = {"iter": 5, "args": [1]}
+    checkpoint |= {key: authors_state(source) for key, source in sources.items()}
+    target = build()
+    report = load_dysample_state_dict(target, checkpoint)
+    assert report.opened == opened
+    assert str(report).startswith(f"opened {opened[0]}\nused offset.weight as")
+    assert torch.equal(target.offset.weight, sources[opened[0]].offset.weight)
+    nested = {"state_dict": {"model": checkpoint[keys[0]]}}
+    report = load_dysample_state_dict(target, nested)
+    assert report.opened == ("state_dict", "model")
+
+
+def test_what_is_in_no_known_wrapper_is_named(build: Callable[..., DySample]) -> None:
+    checkpoint = {1: 2, "generator": authors_state(build()), "epoch": 3}
+    with pytest.raises(ValueError, match=r"generator, epoch; dicts in it: generator$"):
+        load_dysample_state_dict(build(), checkpoint)
+    with pytest.raises(TypeError, match=r"got list$"):
+        load_dysample_state_dict(build(), [1])  # type: ignore[arg-type]
+
+
+def super_resolution(upsample: DySample, end_conv: nn.Conv2d) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(upsample=upsample, end_conv=end_conv))
+
+
+@pytest.mark.parametrize("prefix", ["", "upsampler.", "module.to_img."])
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_convolution_of_super_resolution(
+    build: Callable[..., DySample], prefix: str, size: int
+) -> None:
+    conv = nn.Conv2d(16, 3, size, padding=size // 2)
+    source = super_resolution(build(scope="dynamic"), conv)
+    theirs = authors_state(source.upsample) | {
+        f"end_conv.{key}": value for key, value in conv.state_dict().items()
+    }
+    checkpoint = {"params_ema": prefixed(prefix, theirs)}
+    x = torch.randn(1, 16, 5, 6)
+
+    alone = build(scope="dynamic")
+    before = alone.offset.weight.clone()
+    with pytest.raises(ValueError, match="has no place: it is of the conv") as error:
+        load_dysample_state_dict(alone, checkpoint)
+    assert torch.equal(alone.offset.weight, before)
+    # The message says what to write; so write it.
+    written = re.search(r"load into (nn\.Sequential\(.*?\)\)\))", str(error.value))
+    assert written
+    names = {"nn": nn, "OrderedDict": OrderedDict, "DySample": DySample}
+    target = eval(written[1], names)
+    report = load_dysample_state_dict(target, checkpoint)
+    assert torch.equal(target(x), source(x))
+    assert report.used[f"{prefix}end_conv.bias"] == "end_conv.bias"
+
+    net = nn.ModuleDict({"head": super_resolution(build(scope="dynamic"), conv)})
+    report = load_dysample_state_dict(net, checkpoint)
+    assert report.used[f"{prefix}end_conv.weight"] == "head.end_conv.weight"
+    # One without it leaves ours alone.
+    report = load_dysample_state_dict(source, authors_state(target.upsample))
+    assert not any("end_conv" in name for name in report.used)
+    wrong = super_resolution(build(scope="dynamic"), nn.Conv2d(16, 4, size))
+    with pytest.raises(ValueError, match=r"end_conv\.bias is \(3,\), \(4,\) is needed"):
+        load_dysample_state_dict(wrong, checkpoint)
+
+
+def test_the_meta_device_holds_nothing(build: Callable[..., DySample]) -> None:
+    state = authors_state(build())
+    with torch.device("meta"):
+        empty = DySample(16)
+    with pytest.raises(ValueError, match=r"offset\.weight is on the meta device.*to_"):
+        load_dysample_state_dict(empty, state)
+    module = empty.to_empty(device="cpu")
+    load_dysample_state_dict(module, state)
+    assert torch.equal(module.offset.weight, state["offset.weight"])
+    net = nn.ModuleList([build(), build()])
+    before = net[0].offset.weight.clone()
+    both = prefixed("0.", authors_state(build())) | prefixed("1.", state)
+    both["1.offset.bias"] = both["1.offset.bias"].to("meta")
+    with pytest.raises(ValueError, match=r"1\.offset\.bias \(32,\) is on the meta dev"):
+        load_dysample_state_dict(net, both)
+    assert torch.equal(net[0].offset.weight, before)
 
 
 def test_a_model_s_own_names_come_first(build: Callable[..., DySample]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from dysample_lib import DySample
 from dysample_lib.adapt.state_dicts import load_dysample_state_dict
+from dysample_lib.adapt.tensor_files import read_tensors
 
 RAN: list[str] = []
 
@@ -108,7 +111,7 @@ def test_a_stand_in_is_no_weight(tmp_path: Path) -> None:
     torch.save({"offset.weight": Trap(), "offset.bias": torch.zeros(32)}, path)
     module = DySample(16)
     before = module.offset.weight.clone()
-    with pytest.raises(ValueError, match="has to be a floating-point tensor, is _S"):
+    with pytest.raises(ValueError, match=r"floating-point tensor, is .*\.run$"):
         load_dysample_state_dict(module, path)
     assert torch.equal(module.offset.weight, before)
     assert RAN == []
@@ -130,3 +133,49 @@ def test_what_is_no_checkpoint(tmp_path: Path, write: Callable[[Path], None]) ->
     with pytest.raises(FileNotFoundError):
         load_dysample_state_dict(DySample(16), tmp_path / "none.pth")
     assert RAN == []
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "renamed.pth"])
+def test_safetensors(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DySample(16)
+    nn.init.normal_(source.offset.weight)
+    path = tmp_path / name
+    save_file(source.state_dict(), path)
+    # Newer versions of torch read the suffix by themselves; the others do not.
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", None)
+        found = read_tensors(path)
+    assert torch.equal(found["offset.weight"], source.offset.weight)
+    module = DySample(16)
+    load_dysample_state_dict(module, path)
+    assert torch.equal(module.offset.weight, source.offset.weight)
+
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ValueError, match="cannot be read as plain tensors"):
+        load_dysample_state_dict(module, path)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(ModuleNotFoundError, match=f"{name} is a safetensors file: pip"):
+        load_dysample_state_dict(module, path)
+
+
+def test_a_pickled_module_asks_for_its_state_dict(tmp_path: Path) -> None:
+    """As YOLO saves: half the model in ``ema``, nothing in ``model``."""
+    path = tmp_path / "last.pt"
+    net = nn.Sequential(nn.Conv2d(3, 16, 1), DySample(16)).half()
+    where = "load it where its code is, and pass its state dict, checkpoint"
+    for key, checkpoint in {
+        "['ema']": {"epoch": 3, "model": None, "ema": net, "updates": 7},
+        "['model']": {"epoch": -1, "model": net, "ema": None},
+        "": net,
+    }.items():
+        torch.save(checkpoint, path)
+        message = (
+            f"state_dict{key} is a whole module, torch.nn.modules.container.Sequential"
+            f": {where}{key}.state_dict()"
+        )
+        for given in (path, checkpoint):
+            with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+                load_dysample_state_dict(DySample(16), given)
+    assert len(load_dysample_state_dict(DySample(16), net.state_dict()).used) == 2
