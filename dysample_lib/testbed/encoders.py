@@ -13,13 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..ops.pointwise import PointwiseConv2d
+
 
 def conv_norm_relu(
     in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1
 ) -> nn.Sequential:
     """Convolution without bias, batch norm, ReLU; padded to keep the size."""
+    if kernel == stride == 1:
+        conv: nn.Conv2d = PointwiseConv2d(in_channels, out_channels, bias=False)
+    else:
+        conv = nn.Conv2d(
+            in_channels, out_channels, kernel, stride, kernel // 2, bias=False
+        )
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
+        conv,
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )

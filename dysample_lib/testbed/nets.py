@@ -108,13 +108,12 @@ class DensePredictionNet(nn.Module):
 
     def decode(self, levels: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Predictions (B, K, H, W) from the encoder's maps of images of ``size``."""
-        y = F.interpolate(
-            self.decoder(levels),
-            size=self._padded(*size),
-            mode="bilinear",
-            align_corners=False,
-        )
-        return y[..., : size[0], : size[1]]
+        padded = self._padded(*size)
+        # With a few channels the contiguous layout is the quicker one to enlarge.
+        y = self.decoder(levels).contiguous()
+        y = F.interpolate(y, size=padded, mode="bilinear", align_corners=False)
+        # A slice of all would cost a copy of the gradient.
+        return y if padded == size else y[..., : size[0], : size[1]]
 
     def _padded(self, height: int, width: int) -> tuple[int, int]:
         stride = self.encoder.stride

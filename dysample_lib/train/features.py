@@ -65,6 +65,11 @@ class KeptMaps:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
         self.levels = _kept[key]
+        everything = torch.arange(len(data))
+        flips = [{}, {-1: torch.ones(len(data), dtype=torch.bool)}]
+        self.targets = [
+            self.data.batch(everything, axes)[1] for axes in flips[: 1 + mirrored]
+        ]
 
     def __len__(self) -> int:
         return len(self.data)
@@ -76,13 +81,16 @@ class KeptMaps:
                 "flips has to be along the axis -1 at most, as the maps of mirror "
                 f"images are kept and no others, got axes {sorted(flips)}"
             )
-        _, targets = self.data.batch(index, flips)
-        rows = index
-        for chosen in flips.values():
-            rows = index + len(self) * chosen
-        rows = rows.to(self.levels[0].device)
+        chosen = flips.get(-1, torch.zeros(len(index), dtype=torch.bool))
+        rows = (index + len(self) * chosen).to(self.levels[0].device)
         levels = [level.index_select(0, rows).float() for level in self.levels]
-        return Batch(levels, self.data.size, targets, self.data)
+        return Batch(levels, self.data.size, self._targets(index, chosen), self.data)
+
+    def _targets(self, index: Tensor, mirrored: Tensor) -> Any:
+        """The labels at ``index``, mirrored as the maps are."""
+        pairs = zip(index.tolist(), mirrored.tolist(), strict=True)
+        some = [self.targets[side][sample] for sample, side in pairs]
+        return torch.stack(some) if isinstance(some[0], Tensor) else some
 
 
 def forget() -> None:
