@@ -7,42 +7,32 @@ Sphinx numbers the pages of a numbered toctree from 1, and each toctree anew, so
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.environment.collectors.toctree import TocTreeCollector
-
-number_figures = TocTreeCollector.assign_figure_numbers
 
 
-def as_the_file(page: str, number: Any) -> Any:
-    """Put the file's number first in a section number; none stays none."""
-    found = re.search(r"(?:^|/)(\d+)_[^/]*$", page)
-    if not number or not found:
-        return number
-    return type(number)([int(found.group(1)), *number[1:]])
-
-
-def count_from_zero(env: BuildEnvironment) -> None:
-    """Renumber chapters wherever Sphinx has noted their numbers."""
-    for page, sections in env.toc_secnumbers.items():
+def count_from_zero(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Put each file's number first wherever Sphinx has noted a number of its page."""
+    for page, title in env.titles.items():
+        found = re.search(r"/(\d+)_[^/]*$", page)
+        if found is None:
+            continue
+        chapter = int(found[1])
+        sections = env.toc_secnumbers.get(page, {})
         for anchor, number in sections.items():
-            sections[anchor] = as_the_file(page, number)
-        for node in (env.titles[page], *env.tocs[page].findall(nodes.reference)):
-            if "secnumber" in node:
-                node["secnumber"] = as_the_file(page, node["secnumber"])
-
-
-def number_figures_from_zero(self: TocTreeCollector, env: BuildEnvironment) -> Any:
-    # Called once a build, between the numbering of sections and that of figures.
-    count_from_zero(env)
-    return number_figures(self, env)
+            if number:  # headings below the numbered depth have none
+                sections[anchor] = (chapter, *number[1:])
+        for node in (title, *env.tocs[page].findall(nodes.reference)):
+            if node.get("secnumber"):
+                node["secnumber"] = (chapter, *node["secnumber"][1:])
+        for figures in env.toc_fignumbers.get(page, {}).values():
+            figures.update({a: (chapter, n) for n, a in enumerate(figures, start=1)})
+    return []
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    TocTreeCollector.assign_figure_numbers = (  # type: ignore[method-assign]
-        number_figures_from_zero
-    )
+    # Sphinx itself counts at priority 500.
+    app.connect("env-get-updated", count_from_zero, priority=900)
     return {"parallel_read_safe": True}

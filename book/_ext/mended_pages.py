@@ -1,8 +1,7 @@
 """Sphinx extension: mend what the theme gets wrong, in the pages as they are written.
 
-Its icons come as a font and, once more and ten times the size, as a script. The
-toggles of its sidebar have no name that a screen reader could say. Pictures do not say
-how large they are, so that the text below them jumps when they arrive.
+The toggles of its sidebar have no name that a screen reader could say. Pictures do not
+say how large they are, so that the text below them jumps when they arrive.
 """
 
 from __future__ import annotations
@@ -13,38 +12,26 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-MENDS = {
-    r"\s*<script [^>]*\bfontawesome\.js\b[^>]*></script>": "",
-    r'<summary>(?=<span class="toctree-toggle")': '<summary aria-label="Its pages">',
-}
+TOGGLE = '<summary><span class="toctree-toggle"'
 PICTURE = re.compile(
-    r"<img (?![^>]* (?:width|height)=)"
-    r"""(?=[^>]*src="([^":]*_images/[^":]+\.png)")"""
+    r"""<img (?![^>]* (?:width|height)=)(?=[^>]*src="([^":]*_images/[^":]+\.png)")"""
 )
-
-
-def with_sizes(text: str, folder: Path) -> str:
-    """Give each PNG of a page in ``folder`` its width and height, in pixels."""
-
-    def add(found: re.Match[str]) -> str:
-        file = folder / found[1]
-        if not file.is_file():
-            return found[0]
-        width, height = struct.unpack(">II", file.read_bytes()[16:24])
-        return f'<img width="{width}" height="{height}" '
-
-    return PICTURE.sub(add, text)
 
 
 def mend(app: Sphinx, exception: Exception | None) -> None:
     """Mend every page, once all are written."""
     if exception is not None or app.builder.format != "html":
         return
-    for path in Path(app.outdir).rglob("*.html"):
-        text = path.read_text(encoding="utf-8")
-        for wrong, right in MENDS.items():
-            text = re.sub(wrong, right, text)
-        path.write_text(with_sizes(text, path.parent), encoding="utf-8")
+    for page in Path(app.outdir).rglob("*.html"):
+
+        def sized(found: re.Match[str], folder: Path = page.parent) -> str:
+            header = (folder / found[1]).read_bytes()[16:24]
+            width, height = struct.unpack(">II", header)
+            return f'<img width="{width}" height="{height}" '
+
+        text = page.read_text(encoding="utf-8")
+        text = text.replace(TOGGLE, TOGGLE.replace(">", ' aria-label="Its pages">', 1))
+        page.write_text(PICTURE.sub(sized, text), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

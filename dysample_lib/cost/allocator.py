@@ -32,5 +32,5 @@ def keep_memory() -> bool:
 
 
 def allocator() -> str:
-    """``"keeps memory"`` after :func:`keep_memory`, else ``"default"``."""
+    """``"keeps memory"`` after :func:`.keep_memory`, else ``"default"``."""
     return "keeps memory" if _kept else "default"

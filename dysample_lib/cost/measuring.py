@@ -168,7 +168,7 @@ class Passes:
         )
 
     def weigh(self, device: torch.device) -> dict[str, Any]:
-        """All of a :class:`Cost` that needs no clock."""
+        """All of a :class:`.Cost` that needs no clock."""
         weights, biases = count_parameters(self.module)
         layers, reading = count_flops(self.module, self.inputs[0])
         saved = saved_for_backward(self.module, self.inputs[0])

@@ -59,7 +59,7 @@ class Growth:
         that rises along the axis; this one is its mean over the values.
 
         Args:
-            of: a number of :class:`Cost`.
+            of: a number of :class:`.Cost`.
 
         Returns:
             The exponent and the factor; NaN where a measurement is zero.

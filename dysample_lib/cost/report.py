@@ -19,7 +19,7 @@ MIB = 2.0**20
 
 
 class Column(NamedTuple):
-    """One number of a :class:`Cost` as tables show it."""
+    """One number of a :class:`.Cost` as tables show it."""
 
     title: str
     unit: float

@@ -102,7 +102,7 @@ class Cost(Setting):
         threads: that torch had on the CPU.
         device: ``cpu`` or ``cuda``.
         device_name: the processor's or the GPU's own name.
-        allocator: whether the CPU's one ``keeps memory`` (:func:`keep_memory`).
+        allocator: whether the CPU's one ``keeps memory`` (:func:`.keep_memory`).
         torch: its version.
     """
 

@@ -187,7 +187,7 @@ def iou_counts(
     """What mean, boundary and trimap IoU are made of, image by image.
 
     Sums over images give the IoU of a data set; the images themselves are what
-    :func:`dysample_lib.study.intervals.bootstrap_over_images` draws from.
+    ``dysample_lib.study.intervals.bootstrap_over_images`` draws from.
 
     Args:
         prediction: (…, H, W), integer labels in 0…num_classes - 1.

@@ -11,6 +11,7 @@ from ..ops.checks import check_positive_integer
 
 
 def check_band(band: object) -> None:
+    """Refuse what is no band: pixels as an integer, or a share of the diagonal."""
     wanted = (
         "band has to be an integer ≥ 1 (pixels) or a float between 0 and 1 "
         "(share of the image diagonal)"
@@ -23,6 +24,7 @@ def check_band(band: object) -> None:
 
 
 def check_plane(name: str, value: object) -> None:
+    """Refuse what is no tensor of shape (…, H, W)."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} has to be a tensor, got {type(value).__name__}")
     if value.dim() < 2 or 0 in value.shape[-2:]:
@@ -33,6 +35,7 @@ def check_plane(name: str, value: object) -> None:
 
 
 def check_labels(name: str, labels: object) -> None:
+    """Refuse what is no map of integer labels."""
     check_plane(name, labels)
     assert isinstance(labels, Tensor)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
@@ -43,6 +46,7 @@ def check_labels(name: str, labels: object) -> None:
 
 
 def check_pair(prediction: Tensor, target: Tensor, classes: int, ignore: int) -> None:
+    """Refuse maps that differ in shape or device, or that hold other labels."""
     for name, labels in (("prediction", prediction), ("target", target)):
         check_labels(name, labels)
     if prediction.shape != target.shape or prediction.device != target.device:
@@ -81,6 +85,7 @@ def is_ignored(labels: Tensor, ignore_index: int) -> Tensor:
 
 
 def check_classes(num_classes: object, ignore_index: object) -> None:
+    """Refuse a number of classes below 1 and an ignored label among them."""
     check_positive_integer("num_classes", num_classes)
     if not isinstance(ignore_index, Integral) or 0 <= ignore_index < num_classes:  # type: ignore[operator]
         raise ValueError(

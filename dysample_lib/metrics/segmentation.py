@@ -94,9 +94,9 @@ class SegmentationMetrics(Metric):
             ignore_index: the label in the truth of pixels that are not counted.
             band: width of the boundary bands and of the trimap to each side of a
                 boundary: an integer in pixels, or a float as a share of the diagonal
-                (:func:`band_width`).
+                (:func:`.band_width`).
             border: whether boundary IoU takes the image's edge for a contour
-                (:func:`boundary_band`); the trimap never does.
+                (:func:`.boundary_band`); the trimap never does.
             options: those of :class:`torchmetrics.Metric`.
         """
         check_classes(num_classes, ignore_index)
@@ -145,7 +145,7 @@ class SegmentationMetrics(Metric):
         self.union = self.union + union
 
     def compute(self) -> Scores:
-        """The scores of everything counted since the start or :meth:`reset`.
+        """The scores of everything counted since the start or ``reset``.
 
         All are NaN, with a warning, before the first batch.
         """

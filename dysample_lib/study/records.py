@@ -32,8 +32,9 @@ class Record:
 
     Attributes:
         spec: which run it is.
-        metrics: by name, in the units of :data:`dysample_lib.metrics.METRICS`; NaN
-            (JSON ``null``) where undefined.
+        metrics: by name, in the units of
+            :data:`dysample_lib.metrics.registry.METRICS`; NaN (JSON ``null``) where
+            undefined.
         parameters: learned values of the model.
         upsampler_parameters: those of its upsamplers.
         seconds: wall time of the training.

@@ -147,7 +147,7 @@ def paired_differences(
 
     Args:
         records: of one setting; other upsamplers' are left out.
-        metric: a key of :data:`METRICS`.
+        metric: a key of :data:`.METRICS`.
         order: the rungs.
         predecessors: the rung that each is compared with, if not the one before it in
             ``order``; a rung that is not in it has no row.
@@ -193,9 +193,9 @@ def ladder_table(
     Args:
         records: of one setting; other upsamplers' are left out.
         order: the rungs, a row each; a chapter passes its own two.
-        metrics: keys of :data:`METRICS`, a column each, in percent with half the
+        metrics: keys of :data:`.METRICS`, a column each, in percent with half the
             interval's width.
-        differences: keys of :data:`METRICS`, a column each: the paired difference to
+        differences: keys of :data:`.METRICS`, a column each: the paired difference to
             the rung before, in percentage points with its interval.
         predecessors: see :func:`paired_differences`.
         level: coverage of the intervals.

@@ -92,7 +92,7 @@ class Task(ABC):
         dataset: the data set that it is learned on by default.
         kind: the class of the sets that it can be learned on.
         metrics: what :meth:`measure` returns, keys of
-            :data:`dysample_lib.metrics.METRICS`, the headline first.
+            :data:`dysample_lib.metrics.registry.METRICS`, the headline first.
     """
 
     name: str
@@ -135,7 +135,7 @@ class Task(ABC):
     def measure(
         self, model: nn.Module, source: Source, spec: RunSpec
     ) -> dict[str, float]:
-        """The task's :attr:`metrics` of ``model`` on ``source``."""
+        """The task's ``metrics`` of ``model`` on ``source``."""
 
     def upsamplers(self, model: nn.Module) -> Iterable[nn.Module]:
         """The modules that are compared."""
