@@ -1,6 +1,5 @@
 """The upsamplers, one operator a file, and the registry that names them."""
 
-from ..ops.reassembly import reassemble
 from .carafe import CARAFE
 from .deconv import Deconv
 from .dysample import DySample
@@ -36,5 +35,4 @@ __all__ = [
     "PixelShuffle",
     "Upsampler",
     "build_upsampler",
-    "reassemble",
 ]

@@ -140,7 +140,8 @@ def test_everything_public_is_in_the_reference(site) -> None:
     expected = set().union(*map(defined, modules()))
     assert len(expected) > 150
     assert sorted(expected - known) == []
-    doors = set().union(*map(exported, [dysample_lib, *modules()]))
+    rooms = [module for module in modules() if hasattr(module, "__path__")]
+    doors = set().union(*map(exported, [dysample_lib, *rooms]))
     assert {"dysample_lib.DySample", "dysample_lib.cost.compare"} <= doors
     assert sorted(doors - known) == []
     assert "dysample_lib.DySample.forward" in known

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dysample_lib.cost.memory import high_water, saved_for_backward
-from dysample_lib.ops.reassembly import affinity, normalised
-from dysample_lib.upsamplers import reassemble
+from dysample_lib.ops.reassembly import affinity, normalised, reassemble
 
 
 def unfolded(features: Tensor, kernels: Tensor, scale: int, groups: int = 1) -> Tensor:
