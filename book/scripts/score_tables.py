@@ -8,14 +8,13 @@ from dysample_lib import LADDER
 from dysample_lib.figures import method
 from dysample_lib.metrics.registry import METRICS
 from dysample_lib.study.intervals import (
-    Estimate,
-    format_percent,
-    format_points,
+    format_difference,
+    format_mean,
     mean_interval,
-    verdict,
 )
 from dysample_lib.study.records import Record, select
-from dysample_lib.study.tables import difference, paired_differences, scores
+from dysample_lib.study.tables import difference, scores, step_verdicts
+from dysample_lib.study.verdicts import Verdict, family, verdict
 from dysample_lib.upsamplers import PREDECESSORS, UPSAMPLERS
 
 METRIC = "boundary_iou"
@@ -27,6 +26,16 @@ CHOICES = (
     ("dynamic_scope", "grouping"),
 )
 """What one may take, and instead of what."""
+
+HEADS = (
+    "Shown, helps",
+    "Suggested, helps",
+    "No difference above ½ point",
+    "Not shown",
+    "Suggested, hurts",
+    "Shown, hurts",
+)
+"""The kinds of verdicts, as lists of steps are headed."""
 
 SETTING = {"dataset": "coastlines", "decoder": "pointwise", "budget": "record"}
 ELSEWHERE = {"dataset": "camvid", "decoder": "segformer", "budget": "record"}
@@ -40,62 +49,56 @@ def name(upsampler: str) -> str:
 
 def found(records: list[Record]) -> str:
     """The introduction's findings: a table of the ladder and what it adds up to."""
-    estimates = {
+    means = {
         step: mean_interval(scores(records, step, METRIC).values()) for step in LADDER
     }
-    steps = paired_differences(records, METRIC, predecessors=PREDECESSORS).set_index(
-        "upsampler"
-    )
-    head = (
-        "step",
-        METRICS[METRIC].heading,
-        "change by the step [points]",
-        "so it",
-    )
-    rows = [head]
+    steps = step_verdicts(records, METRIC, predecessors=PREDECESSORS)
+    change = f"change by the step [{METRICS[METRIC].difference_unit}]"
+    rows = [("step", METRICS[METRIC].heading, change, "so it")]
     said: dict[str, list[str]] = {}
     for step in LADDER:
-        label, score = UPSAMPLERS[step].label, format_percent(estimates[step])
-        if step not in steps.index:
-            rows.append((label, score, "", ""))
+        title, mean = UPSAMPLERS[step].label, format_mean(means[step], METRIC)
+        if step not in steps:
+            rows.append((title, mean, "", ""))
             continue
-        row = steps.loc[step]
-        mean, low, high = (float(row[key]) / 100 for key in ("mean", "low", "high"))
-        change = format_points(Estimate(mean, low, high, int(row["n"])))
-        said.setdefault(str(row["verdict"]), []).append(label.removeprefix("+ "))
-        rows.append((label, score, change, str(row["verdict"])))
-    first = records[0]
+        found = steps[step]
+        said.setdefault(kind(found), []).append(title.removeprefix("+ "))
+        rows.append((title, mean, points(found), str(found)))
+    first = records[0].spec
+    whole = verdict(difference(records, "grouping", "bilinear", METRIC), METRIC)
     lines = [
         *table(*rows),
-        f"Means of {estimates['nearest'].n} seeds with 95 % intervals, "
-        f"{first.spec.epochs} epochs on {first.spec.dataset}; differences are paired "
-        "by seed.",
+        f"Means of {means['nearest'].n} seeds with 95 % intervals, {first.epochs} "
+        f"epochs on {first.dataset}; differences are paired by seed, verdicts are "
+        "corrected for the number of steps (Holm).",
         "",
+        *(f"- **{head}:** {'; '.join(said[head])}." for head in HEADS if head in said),
+        f"- **All of it:** DySample against bilinear interpolation, {points(whole)} "
+        f"{METRICS[METRIC].difference_unit}.",
     ]
-    heads = {
-        "helps": "Shown to help here",
-        "no difference shown": "No difference shown",
-        "hurts": "Shown to hurt here",
-    }
-    lines += [
-        f"- **{head}:** {'; '.join(said[words])}."
-        for words, head in heads.items()
-        if words in said
-    ]
-    whole = difference(records, "grouping", "bilinear", METRIC)
-    lines.append(
-        f"- **All of it:** DySample against bilinear interpolation, "
-        f"{format_points(whole)} points."
-    )
     return "\n".join(lines) + "\n"
 
 
-def advice(gain: Estimate, new: str, old: str) -> str:
-    """The decision in a sentence: only an interval beside 0 decides anything."""
-    return {
-        "helps": f"Use {name(new)} instead of {name(old)}.",
-        "hurts": f"Keep {name(old)}: {name(new)} is worse here.",
-    }.get(verdict(gain), f"No difference shown between {name(new)} and {name(old)}.")
+def points(found: Verdict) -> str:
+    """The numbers under a verdict."""
+    return format_difference(found.estimate, found.metric)
+
+
+def kind(found: Verdict) -> str:
+    """The words of a verdict at the head of a list of steps."""
+    words = found.words.capitalize()
+    return f"{words}, {found.effect}" if found.effect else words
+
+
+def advice(gain: Verdict, new: str, old: str) -> str:
+    """The decision in a sentence: only what is shown decides anything."""
+    if gain.words == "shown" and gain.effect == "helps":
+        return f"Use {name(new)} instead of {name(old)}."
+    if gain.words == "shown":
+        return f"Keep {name(old)}: {name(new)} is worse here."
+    if gain.words.startswith("no difference"):
+        return f"{name(new)} or {name(old)}: {gain.words}."
+    return f"No difference shown between {name(new)} and {name(old)}."
 
 
 def setting(records: list[Record]) -> str:
@@ -118,26 +121,32 @@ def which(records: list[Record]) -> str:
             "learned values of the upsamplers",
         )
     ]
-    for new, old in CHOICES:
-        gain = difference(runs, new, old, METRIC)
+    choices = {f"{new} {old}": (new, old) for new, old in CHOICES}
+    gains = family(
+        {key: difference(runs, *pair, METRIC) for key, pair in choices.items()}, METRIC
+    )
+    for key, (new, old) in choices.items():
         prices = f"{price[new]:,} against {price[old]:,}"
-        rows.append((advice(gain, new, old), format_points(gain), prices))
+        rows.append((advice(gains[key], new, old), points(gains[key]), prices))
     means = {s: mean_interval(scores(runs, s, METRIC).values()).mean for s in LADDER}
     best, *others = sorted(means, key=lambda step: -means[step])
-    gains = {step: difference(runs, best, step, METRIC) for step in others}
-    beaten = [step for step in others if verdict(gains[step]) == "helps"]
+    leads = family(
+        {step: difference(runs, best, step, METRIC) for step in others}, METRIC
+    )
+    beaten = [step for step in others if leads[step].words == "shown"]
     rest = [step for step in others if step not in beaten]
-    away = difference(scenes, "grouping", "bilinear", METRIC)
+    away = verdict(difference(scenes, "grouping", "bilinear", METRIC), METRIC)
     lines = [
         *table(*rows),
-        f"Measured over {setting(runs)}; intervals cover 95 %.",
+        f"Measured over {setting(runs)}; intervals cover 95 %, "
+        "decisions are corrected for their number (Holm).",
         "",
         f"**How firm is it?** {name(best)} has the highest mean of the ladder. "
         f"Shown to be behind: {', '.join(map(name, beaten))}. Not shown to be behind: "
         f"{', '.join(map(name, rest))}.",
         "",
         f"**Does it carry over?** {advice(away, 'grouping', 'bilinear')} That is "
-        f"{format_points(away)} points of {METRICS[METRIC].title} over "
+        f"{points(away)} points of {METRICS[METRIC].title} over "
         f"{setting(scenes)}.",
     ]
     return "\n".join(lines) + "\n"
@@ -155,14 +164,18 @@ def rivals(records: list[Record]) -> str:
         return "No rival has been recorded yet.\n"
     heads = (f"{decoders[d]} [points]" for d in runs)
     rows = [("DySample against", "reads a guide", *heads, "learned values")]
+    gains = []
+    for of in runs.values():
+        there = {run.spec.upsampler for run in of}
+        both = [other for other in others if {"grouping", other} <= there]
+        steps = {other: difference(of, "grouping", other, METRIC) for other in both}
+        gains.append(family(steps, METRIC))
     for other in others:
-        gains = []
-        for of in runs.values():
-            both = {run.spec.upsampler for run in of} >= {"grouping", other}
-            gain = difference(of, "grouping", other, METRIC) if both else None
-            gains.append(f"{format_points(gain)}, {verdict(gain)}" if gain else "")
+        cells = (
+            f"{points(of[other])}, {of[other]}" if other in of else "" for of in gains
+        )
         guided = "yes" if UPSAMPLERS[other].guided else "no"
-        rows.append((name(other), guided, *gains, f"{price[other]:,}"))
+        rows.append((name(other), guided, *cells, f"{price[other]:,}"))
     lines = [
         *table(*rows),
         f"Gains of DySample in {METRICS[METRIC].title}, over {setting(first)}. There "

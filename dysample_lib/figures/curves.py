@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..metrics.registry import Metric, find_metric
+from ..metrics.registry import find_metric
+from ..study.intervals import Estimate, format_difference, format_mean
 from .style import INK, NARROW, colour, label, styled
 
 
@@ -108,26 +109,21 @@ def numbers(name: str, value: Any) -> tuple[float, float, float]:
     return float(mean), *((math.nan,) * 2 if unknown else (float(low), float(high)))
 
 
-def _signed(value: float, measure: Metric, sign: str) -> str:
-    """A stored value as it is shown; no sign on what rounds to zero."""
-    text = format(measure.scale * value, f"{sign}.{measure.digits}f")
-    return text[1:] if float(text) == 0 and sign else text.replace("-", "−")
-
-
 def _rows(
-    estimates: Mapping[str, Any], measure: Metric, sign: str = ""
+    estimates: Mapping[str, Any], metric: str, write: Callable[[Estimate, str], str]
 ) -> tuple[Figure, Axes, list[tuple[float, float, float]]]:
     """One row per estimate, first on top: name and number over dot and interval."""
     fig, ax = plt.subplots(
         figsize=(NARROW, 0.8 + 0.48 * len(estimates)), layout="constrained"
     )
+    scale = find_metric(metric).scale
     rows = [numbers(name, value) for name, value in estimates.items()]
     for y, (name, (mean, low, high)) in enumerate(zip(estimates, rows, strict=True)):
         ink = colour(name)
         known = not math.isnan(low)
         if known:
             ax.plot(
-                [measure.scale * low, measure.scale * high],
+                [scale * low, scale * high],
                 [y, y],
                 color=ink,
                 linewidth=2.5,
@@ -135,7 +131,7 @@ def _rows(
                 gid=f"{name} interval",
             )
         ax.plot(
-            [measure.scale * mean],
+            [scale * mean],
             [y],
             "o",
             markersize=8,
@@ -143,10 +139,6 @@ def _rows(
             gid=name,
             markerfacecolor=ink if known else "white",
         )
-        text = _signed(mean, measure, sign)
-        if known:
-            ends = (_signed(end, measure, sign) for end in (low, high))
-            text += f" [{', '.join(ends)}]"
         over: dict[str, Any] = {
             "y": y - 0.3,
             "va": "center",
@@ -155,6 +147,7 @@ def _rows(
             "bbox": {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1},
         }
         ax.text(0, s=label(name), color=ink, fontweight="bold", fontsize=11, **over)
+        text = write(Estimate(mean, low, high, n=0), metric)
         ax.text(1, s=text, ha="right", fontsize=11, **over)
     ax.set_yticks([])
     ax.set_ylim(len(rows) - 0.6, -0.6)
@@ -179,7 +172,7 @@ def ladder_plot(
     if not estimates:
         raise ValueError("estimates has to hold at least one upsampler, got none")
     measure = find_metric(metric)
-    fig, ax, rows = _rows(estimates, measure)
+    fig, ax, rows = _rows(estimates, metric, format_mean)
     intervals = any(not math.isnan(low) for _, low, _ in rows)
     ax.set_xlabel(measure.heading + (", mean and 95 % interval" if intervals else ""))
     ax.set_title(title)
@@ -201,7 +194,7 @@ def forest_plot(
     if not differences:
         raise ValueError("differences has to hold at least one step, got none")
     measure = find_metric(metric)
-    fig, ax, _ = _rows(differences, measure, "+")
+    fig, ax, _ = _rows(differences, metric, format_difference)
     ax.axvline(0, color=INK, linewidth=1.2, zorder=0, gid="zero")
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, -0.1 * (high - low)), max(high, 0.1 * (high - low)))

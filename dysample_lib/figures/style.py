@@ -13,7 +13,8 @@ import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.axes import Axes
 
-from ..upsamplers import UPSAMPLERS
+from ..upsamplers.registry import label as label
+from ..upsamplers.registry import method as method
 
 WIDTH = 7.2
 """The usual width of a figure, in inches."""
@@ -130,25 +131,6 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
             plt.rcParams.update(before)
 
     return wrapper
-
-
-def label(name: str) -> str:
-    """The name of an upsampler as pictures write it; any other text is left as it is.
-
-    >>> label("grouping"), label("carafe"), label("truth")
-    ('+ grouping (DySample)', 'CARAFE', 'truth')
-    """
-    return UPSAMPLERS[name].label if name in UPSAMPLERS else name
-
-
-def method(name: str) -> str:
-    """What an upsampler is called where it is no step of a ladder.
-
-    >>> method("grouping"), method("static_scope"), method("carafe")
-    ('DySample', 'static scope', 'CARAFE')
-    """
-    step = label(name).removeprefix("+ ")
-    return step.partition("(")[2].rstrip(")") or step
 
 
 def colour(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ..metrics.registry import MINUS, Metric, find_metric
+from ..metrics.registry import MINUS, find_metric
 
 
 @dataclass(frozen=True)
@@ -292,18 +292,19 @@ def format_mean(estimate: Estimate, metric: str = "boundary_iou") -> str:
     '62.8 ± 0.6'
     """
     measure = find_metric(metric)
-    digits = _digits(estimate, measure)
-    text = measure.text(estimate.mean, digits)
     if math.isnan(estimate.low):
-        return text
-    half = measure.text((estimate.high - estimate.low) / 2, digits)
-    return f"{text} ± {half}"
+        return measure.text(estimate.mean)
+    half = (estimate.high - estimate.low) / 2
+    vanishes = 0 < measure.scale * half < 0.5 * 10**-measure.digits
+    digits = measure.digits + vanishes
+    return f"{measure.text(estimate.mean, digits)} ± {measure.text(half, digits)}"
 
 
 def format_difference(difference: Estimate, metric: str = "boundary_iou") -> str:
     """A difference as it is shown, signed, with its interval; shares in points.
 
-    An end that is not 0 does not look like 0: a verdict hangs on its sign.
+    An interval of less than half a point to each side takes a digit more, and an end
+    that is not 0 does not look like 0: a verdict hangs on its sign.
 
     >>> format_difference(Estimate(0.021, -0.002, 0.044, n=5))
     '+2.1 [−0.2, +4.4]'
@@ -317,18 +318,12 @@ def format_difference(difference: Estimate, metric: str = "boundary_iou") -> str
     )
     if math.isnan(mean):
         return "–"
-    digits = _digits(difference, measure)
+    digits = measure.digits + bool((high - low) / 2 < 5 * 10**-measure.digits)
     text = _signed(mean, digits)
     if math.isnan(low):
         return text
     ends = (_signed(end, digits, most=digits + 3) for end in (low, high))
     return f"{text} [{', '.join(ends)}]"
-
-
-def _digits(estimate: Estimate, measure: Metric) -> int:
-    """A narrow interval, less than half a point to each side, takes a digit more."""
-    half = measure.scale * (estimate.high - estimate.low) / 2
-    return measure.digits + bool(half < 5 * 10**-measure.digits)
 
 
 def _signed(value: float, digits: int, most: int | None = None) -> str:
@@ -338,62 +333,3 @@ def _signed(value: float, digits: int, most: int | None = None) -> str:
         if float(text):
             return text.replace("-", MINUS)
     return f"{0:.{digits}f}"
-
-
-def verdict(difference: Estimate, unit: str | None = None) -> str:
-    """What a difference of scores (more is better) shows, in words.
-
-    "helps" or "hurts" only where the interval excludes 0; an interval that does not
-    is no proof that there is no difference, hence "no difference shown".
-
-    Args:
-        difference: of shares in [0, 1].
-        unit: ``"points"`` adds the numbers, in percentage points.
-
-    >>> verdict(Estimate(0.02, 0.01, 0.03, n=5))
-    'helps'
-    >>> verdict(Estimate(0.02, -0.01, 0.05, n=5), "points")
-    'no difference shown: +2.0 [−1.0, +5.0] points'
-    """
-    if unit not in (None, "points"):
-        raise ValueError(f"unit has to be None or 'points', got {unit!r}")
-    if math.isnan(difference.low) or math.isnan(difference.high):
-        words = "one run, no verdict" if difference.n == 1 else "no verdict"
-    elif difference.low > 0:
-        words = "helps"
-    elif difference.high < 0:
-        words = "hurts"
-    else:
-        words = "no difference shown"
-    return words if unit is None else f"{words}: {format_points(difference)} points"
-
-
-def format_percent(estimate: Estimate) -> str:
-    """A share as percent with half the interval's width.
-
-    >>> format_percent(Estimate(0.628, 0.624, 0.632, n=5))
-    '62.8 ± 0.4'
-    """
-    if math.isnan(estimate.mean):
-        return "–"
-    text = f"{100 * estimate.mean:.1f}"
-    if math.isnan(estimate.low):
-        return text
-    return f"{text} ± {50 * (estimate.high - estimate.low):.1f}"
-
-
-def format_points(difference: Estimate) -> str:
-    """A difference of shares in percentage points, with its interval.
-
-    >>> format_points(Estimate(0.021, -0.002, 0.044, n=5))
-    '+2.1 [−0.2, +4.4]'
-    """
-    if math.isnan(difference.mean):
-        return "–"
-    mean, low, high = (
-        f"{100 * value:+.1f}".replace("-", "−")
-        for value in (difference.mean, difference.low, difference.high)
-    )
-    if mean in ("+0.0", "−0.0"):  # an end keeps its sign: it says which side of zero
-        mean = "0.0"
-    return mean if math.isnan(difference.low) else f"{mean} [{low}, {high}]"

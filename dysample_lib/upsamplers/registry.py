@@ -118,3 +118,25 @@ def build_upsampler(name: str, channels: int, scale: int = 2) -> nn.Module:
             f"upsampler has to be one of {', '.join(UPSAMPLERS)}, got {name!r}"
         )
     return UPSAMPLERS[name].build(channels, scale)
+
+
+def label(variant: str) -> str:
+    """The name of an upsampler in tables and figures; other text is left as it is.
+
+    >>> label("grouping"), label("carafe,kernel_size=3"), label("truth")
+    ('+ grouping (DySample)', 'CARAFE, kernel_size=3', 'truth')
+    """
+    name, *options = map(str.strip, variant.split(","))
+    if name not in UPSAMPLERS:
+        return variant
+    return ", ".join([UPSAMPLERS[name].label, *options])
+
+
+def method(variant: str) -> str:
+    """What an upsampler is called where it is no step of a ladder.
+
+    >>> method("grouping"), method("static_scope"), method("carafe")
+    ('DySample', 'static scope', 'CARAFE')
+    """
+    name, comma, options = label(variant).removeprefix("+ ").partition(",")
+    return (name.partition("(")[2].rstrip(")") or name) + comma + options

@@ -64,24 +64,29 @@ def records(**shifts: float) -> list[Record]:
     return found
 
 
-def test_advice_follows_the_intervals() -> None:
+def test_advice_follows_the_verdicts() -> None:
     def lines(**shifts: float) -> str:
         return which(records(**shifts))
 
-    assert "No difference shown between DySample and bilinear interp" in lines()
+    assert "DySample or bilinear interpolation: no difference above ½ point." in lines()
     assert "Use DySample instead of bilinear interpolation. | +20." in lines(
         grouping=0.2
     )
     assert "Keep bilinear interpolation: DySample is worse here. | −20." in lines(
         grouping=-0.2
     )
+    kept = [run for run in records() if run.spec.upsampler != "grouping"]
+    scattered = {0: 0.6, 1: 0.5, 2: 0.45}
+    kept += runs("grouping", scattered)
+    kept += runs("grouping", scattered, dataset="camvid", decoder="segformer")
+    assert "No difference shown between DySample and bilinear interp" in which(kept)
 
 
 def test_rivals_stand_beside_what_they_read() -> None:
     assert rivals(records()) == "No rival has been recorded yet.\n"
     carafe, sapa = rivals(records(carafe=-0.2, sapa=0.1)).splitlines()[2:4]
-    assert carafe.startswith("| CARAFE | no | +20.") and ", helps | " in carafe
-    assert sapa.startswith("| SAPA-B | yes | −10.") and ", hurts | " in sapa
+    assert carafe.startswith("| CARAFE | no | +20.") and ", helps (shown) | " in carafe
+    assert sapa.startswith("| SAPA-B | yes | −10.") and ", hurts (shown) | " in sapa
 
 
 def test_run_times_are_noted_and_shown(tmp_path, monkeypatch) -> None:

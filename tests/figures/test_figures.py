@@ -159,7 +159,7 @@ def test_ladder_plot_draws_means_and_intervals():
     (interval,) = named(fig, "naive interval")
     np.testing.assert_allclose(interval.get_xdata(), [58, 62])
     assert named(fig, "nearest interval") == []
-    assert texts(fig) == ["nearest", "48.0", "naive", "60.0 [58.0, 62.0]"]
+    assert texts(fig) == ["nearest", "48.0", "naive", "60.0 ± 2.0"]
     with pytest.raises(TypeError, match="naive has to be a number"):
         figures.ladder_plot({"naive": "0.5"})
 
@@ -173,7 +173,7 @@ def test_forest_plot_is_in_percentage_points_around_zero():
         }
     )
     assert texts(fig)[::2] == [figures.label(n) for n in ("bilinear", *LADDER[4:6])]
-    assert texts(fig)[1::2] == ["+9.6 [+9.0, +10.2]", "−0.6 [−1.2, 0.0]", "+2.1"]
+    assert texts(fig)[1::2] == ["+9.6 [+9.0, +10.2]", "−0.6 [−1.2, −0.01]", "+2.1"]
     (zero,) = named(fig, "zero")
     assert zero.get_xdata()[0] == 0
     low, high = fig.axes[0].get_xlim()

@@ -295,7 +295,9 @@ def test_differences_as_text(
 
 def test_means_as_text() -> None:
     assert format_mean(Estimate(0.5, 0.48, 0.52, 5)) == "50.0 ± 2.0"
-    assert format_mean(Estimate(0.42831, 0.4262, 0.43042, 5)) == "42.83 ± 0.21"
+    assert format_mean(Estimate(0.42831, 0.4262, 0.43042, 5)) == "42.8 ± 0.2"
+    assert format_mean(Estimate(0.42831, 0.4279, 0.42872, 5)) == "42.83 ± 0.04"
+    assert format_mean(Estimate(0.5, 0.5, 0.5, 5)) == "50.0 ± 0.0"
     assert format_mean(Estimate(0.5, math.nan, math.nan, 1)) == "50.0"
     assert format_mean(Estimate(math.nan, math.nan, math.nan, 2)) == "–"
     assert format_mean(Estimate(465.2, 460.0, 470.4, 5), "rmse") == "465.2 ± 5.2"
