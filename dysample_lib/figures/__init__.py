@@ -9,12 +9,14 @@ from .cost import cost_bubbles
 from .curves import forest_plot, ladder_plot, learning_curves
 from .diagram import testbed_diagram
 from .fields import offset_fields, scope_map
+from .groups import group_offsets
 from .growth import growth_plot
 from .points import sampling_points
 from .precision import error_against_width
 from .pyramid import pyramid_diagram
 from .ranges import offset_histogram, range_overlap, walking_ranges
 from .reach import reachable_values
+from .sensitivity import sensitivity_plot
 from .slopes import edge_slope, kink
 from .style import COLOURS, label, method, use_style
 from .tiles import cells, tile_page, world_bands
@@ -30,6 +32,7 @@ __all__ = [
     "edge_slope",
     "error_against_width",
     "forest_plot",
+    "group_offsets",
     "growth_plot",
     "kink",
     "label",
@@ -45,6 +48,7 @@ __all__ = [
     "reachable_values",
     "sampling_points",
     "scope_map",
+    "sensitivity_plot",
     "start_points",
     "testbed_diagram",
     "tile_page",
