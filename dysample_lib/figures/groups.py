@@ -58,7 +58,7 @@ def group_offsets(
 
     A panel an entry shows one feature pixel. From the start of each of its s² points an
     arrow for each group leads to the mean of where it samples, in the middle of an
-    ellipse of one standard deviation over all pixels. The title gives the share of the
+    ellipse of one standard deviation over all pixels. Below stands the share of the
     squared learned offsets that is constant (:func:`constant_share`).
 
     Args:
@@ -83,7 +83,7 @@ def group_offsets(
     fig, axes = plt.subplots(
         rows,
         columns,
-        figsize=(columns * each, rows * (each + 0.35) + 0.35),
+        figsize=(columns * each, rows * (each + 0.6) + 0.4),
         squeeze=False,
         layout="constrained",
     )
@@ -91,7 +91,11 @@ def group_offsets(
     for ax, (name, values) in zip(axes.flat, learned.items(), strict=False):
         far = max(far, _panel(ax, values, starts))
         share = constant_share(values.reshape(len(values), -1))
-        ax.set_title(f"{name}\n{100 * share:.0f} % constant")
+        ax.set_title(name)
+        said = (
+            "nothing learned" if math.isnan(share) else f"{100 * share:.0f} % constant"
+        )
+        ax.set_xlabel(said, loc="left")
     for ax in axes.flat[: len(learned)]:
         ax.set(xlim=(-1.08 * far, 1.08 * far), ylim=(1.08 * far, -1.08 * far))
         ax.set_aspect("equal")

@@ -72,5 +72,5 @@ def sensitivity_plot(
     ax.set(xlabel=xlabel, ylabel=ylabel or f"{what} [{unit}]")
     ax.grid(axis="y")
     if len(series) > 1:
-        ax.legend(frameon=False, fontsize=10)
+        fig.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10)
     return fig

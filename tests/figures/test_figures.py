@@ -208,6 +208,8 @@ def test_every_figure_fits_a_page_and_saves_without_a_warning(tile, learned, tmp
         figures.boundary_panels(image, truth, {"nearest": truth}, {"naive": truth}),
         figures.sampling_points(image, learned, 2, 2),
         figures.offset_fields(learned, 2, 2, image),
+        figures.group_offsets({"two": learned}),
+        figures.sensitivity_plot({"a": {1: 0.1, 8: 0.2}, "b": {1: 0.3}}, xlabel="g"),
         figures.testbed_diagram(),
         figures.pyramid_diagram({"fine": (8, 12, 16), "coarse": (24, 6, 8)}),
         figures.ladder_plot(estimates),
