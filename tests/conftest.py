@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--record-support",
         action="store_true",
-        help="write what tests/test_support.py finds to results/support.json",
+        help="write what upsamplers/test_support.py finds to results/support.json",
     )
     parser.addoption(
         "--hosted",

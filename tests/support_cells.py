@@ -145,7 +145,7 @@ def outcome(how: str, what: str, dtype: str) -> dict[str, str]:
 
 
 def recorded() -> dict[str, Any]:
-    """What the last ``pytest tests/test_support.py --record-support`` wrote."""
+    """What the last run of upsamplers/test_support.py with ``--record-support`` wrote."""
     return json.loads(RECORD.read_text("utf-8"))
 
 

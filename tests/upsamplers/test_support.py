@@ -35,7 +35,7 @@ def test_what_is_recorded_is_so(
         outcomes[how, what, dtype] = found
     else:
         assert found == support.recorded()["cells"][how][what][dtype], (
-            "if this is meant: pytest tests/test_support.py --record-support"
+            "if this is meant: pytest tests/upsamplers/test_support.py --record-support"
         )
 
 
