@@ -7,13 +7,12 @@ the cell ends, and nothing else is printed. Needs matplotlib.
 from .coasts import boundary_band_panels, boundary_closeups, boundary_panels
 from .cost import cost_bubbles
 from .curves import forest_plot, ladder_plot, learning_curves
-from .diagram import testbed_diagram
+from .diagram import pyramid_diagram, segformer_diagram, testbed_diagram
 from .fields import offset_fields, scope_map
 from .groups import group_offsets
 from .growth import growth_plot
 from .points import sampling_points
 from .precision import error_against_width
-from .pyramid import pyramid_diagram
 from .ranges import offset_histogram, range_overlap, walking_ranges
 from .reach import reachable_values
 from .sensitivity import sensitivity_plot
@@ -48,6 +47,7 @@ __all__ = [
     "reachable_values",
     "sampling_points",
     "scope_map",
+    "segformer_diagram",
     "sensitivity_plot",
     "start_points",
     "testbed_diagram",

@@ -1,6 +1,8 @@
-"""The testbed as a drawing."""
+"""Networks as drawings: the two testbeds, and a feature pyramid."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -12,6 +14,9 @@ from .style import HIGHLIGHT, INK, MUTED, styled
 UNDER_TEST = "#fde3d0"
 PLAIN = "#e4edf5"
 DATA = "#f4f4f4"
+
+STEP = 1.5
+"""Height of a pyramid's level, in the drawing's units."""
 
 
 @styled
@@ -48,9 +53,14 @@ def testbed_diagram(
     places = [(i, 1) for i in range(4)] + [(3 - i, 0) for i in range(4)]
     spots = [(2.0 * column, 2.1 * row) for column, row in places]
     for (x, y), (name, shape, fill) in zip(spots, boxes, strict=True):
-        _box(ax, x, y, name, shape, fill)
-    for i in range(len(spots) - 1):
-        _arrow(ax, spots[i], spots[i + 1])
+        _box(ax, x, y, name, fill, 1.32, 0.76, size=11.5)
+        ax.text(x, y - 0.46, shape, ha="center", va="top", fontsize=10, color=INK)
+    for (x0, y0), (x1, y1) in zip(spots, spots[1:], strict=False):
+        if y0 == y1:
+            side = 0.68 if x1 > x0 else -0.68
+            _arrow(ax, (x0 + side, y0), (x1 - side, y1))
+        else:
+            _arrow(ax, (x0, y0 - 0.78), (x1, y1 + 0.4))
     ax.text(
         3.1,
         0.98,
@@ -66,33 +76,163 @@ def testbed_diagram(
     return fig
 
 
-def _box(ax: Axes, x: float, y: float, name: str, shape: str, fill: str) -> None:
+@styled
+def segformer_diagram(
+    channels: Sequence[int] = (24, 40, 112, 320),
+    *,
+    size: int = 96,
+    width: int = 32,
+    classes: int = 2,
+    stride: int = 4,
+) -> Figure:
+    """The head of SegFormer: every level is brought to the finest one's size.
+
+    Args:
+        channels: of the encoder's maps, finest first.
+        size: side of the image, in pixels.
+        width: channels that the upsamplers work on.
+        classes: K.
+        stride: of the finest map.
+    """
+    if len(channels) < 2:
+        raise ValueError(
+            f"channels has to be of at least two maps, got {len(channels)}: {channels}"
+        )
+    finest, last = size // stride, len(channels) - 1
+    join = 2.0 + 1.3 * last  # where the levels meet
+    fig, ax = plt.subplots(figsize=(8, 1.1 + 1.05 * last), layout="constrained")
+    for level, depth in enumerate(channels):
+        y, side = 1.25 * (last - level), finest // 2**level
+        name = f"stride {stride * 2**level}\n{depth} × {side} × {side}"
+        _box(ax, 0, y, name, PLAIN, 1.6, 0.76)
+        ax.text(1.03, y + 0.08, "1×1", ha="center", va="bottom", fontsize=10)
+        x = 0.82
+        for step in range(level):
+            side *= 2
+            to = join - 0.85 - 1.3 * (level - 1 - step)
+            _arrow(ax, (x, y), (to - 0.48, y))
+            _box(ax, to, y, "×2", UNDER_TEST, 0.94, 0.5, "under test", size=11.5)
+            shape = f"{width} × {side} × {side}"
+            ax.text(to, y - 0.31, shape, ha="center", va="top", fontsize=9.5)
+            x = to + 0.48
+        ax.plot([x, join], [y, y], color=INK, linewidth=1)
+    top = 1.25 * last
+    ax.plot([join, join], [0, top], color=INK, linewidth=1)
+    end = join + 1.1
+    both = [
+        (f"joined\n{width * len(channels)} × {finest} × {finest}", PLAIN),
+        (f"1×1 conv + norm\n{width} × {finest} × {finest}", PLAIN),
+        (f"1×1 classifier\n{classes} × {finest} × {finest}", PLAIN),
+        (f"bilinear ×{stride}\n{classes} × {size} × {size}", DATA),
+    ]
+    gap = (top + 0.3) / 3
+    _arrow(ax, (join, top), (end - 0.82, top))
+    for row, (name, fill) in enumerate(both):
+        y = top - gap * row
+        _box(ax, end, y, name, fill, 1.6, 0.76)
+        if row:
+            _arrow(ax, (end, y + gap - 0.38), (end, y + 0.4))
+    ax.set(xlim=(-0.85, end + 0.85), ylim=(-0.75, top + 0.45), aspect="equal")
+    ax.axis("off")
+    return fig
+
+
+@styled
+def pyramid_diagram(
+    levels: Mapping[str, tuple[int, int, int]],
+    channels: int = 256,
+    *,
+    before: str = "nearest ×2",
+    after: str = "DySample ×2",
+) -> Figure:
+    """The top-down path of a feature pyramid, twice: what changes is orange.
+
+    Args:
+        levels: name → (C, H, W) of the backbone's maps, finest first.
+        channels: channels of the pyramid.
+        before: what stands between two levels in the left drawing.
+        after: what stands there in the right one.
+
+    Raises:
+        ValueError: for fewer than two levels, between which nothing stands.
+    """
+    if len(levels) < 2:
+        raise ValueError(
+            f"levels has to hold at least two maps, got {len(levels)}: {[*levels]}"
+        )
+    height = STEP * (len(levels) - 1)
+    fig, axes = plt.subplots(
+        1, 2, figsize=(8, 1.6 + 0.88 * height), layout="constrained"
+    )
+    for ax, name, learned in zip(axes, (before, after), (False, True), strict=True):
+        _pyramid(ax, levels, channels, name, learned)
+        ax.set_title("after" if learned else "before")
+        ax.set(xlim=(-0.9, 3.45), ylim=(-0.55, height + 0.55), aspect="equal")
+        ax.axis("off")
+    return fig
+
+
+def _pyramid(
+    ax: Axes,
+    levels: Mapping[str, tuple[int, int, int]],
+    channels: int,
+    upsampler: str,
+    learned: bool,
+) -> None:
+    for i, (name, (depth, height, width)) in enumerate(levels.items()):
+        y = STEP * i
+        _box(ax, 0, y, f"{name}\n{depth} × {height} × {width}", DATA, 1.7, 0.72)
+        _box(ax, 2.35, y, f"{channels} ×\n{height} × {width}", PLAIN, 1.3, 0.72)
+        _arrow(ax, (0.87, y), (1.68, y))
+        _arrow(ax, (3.02, y), (3.42, y))
+        for x, kernel in ((1.27, "1×1"), (3.22, "3×3")):
+            ax.text(x, y + 0.1, kernel, ha="center", va="bottom", fontsize=9.5)
+        if i == 0:
+            continue
+        fill, gid = (UNDER_TEST, "under test") if learned else (DATA, "fixed")
+        _box(ax, 2.35, y - STEP / 2, upsampler, fill, 1.5, 0.36, gid)
+        ax.plot([2.35, 2.35], [y - 0.36, y - STEP / 2 + 0.18], color=INK, linewidth=1)
+        _arrow(ax, (2.35, y - STEP / 2 - 0.18), (2.35, y - STEP + 0.37))
+
+
+def _box(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    fill: str,
+    width: float,
+    height: float,
+    gid: str = "",
+    *,
+    size: float = 10,
+) -> None:
+    """A rounded box with words in it; what is under test is orange."""
     tested = fill == UNDER_TEST
     ax.add_patch(
         FancyBboxPatch(
-            (x - 0.66, y - 0.38),
-            1.32,
-            0.76,
+            (x - width / 2, y - height / 2),
+            width,
+            height,
             boxstyle="round,pad=0,rounding_size=0.1",
             facecolor=fill,
             edgecolor=HIGHLIGHT if tested else MUTED,
             linewidth=2 if tested else 1,
-            gid="under test" if tested else "box",
+            gid=gid or ("under test" if tested else "map"),
         )
     )
-    ax.text(x, y, name, ha="center", va="center", fontsize=11.5)
-    ax.text(x, y - 0.46, shape, ha="center", va="top", fontsize=10, color=INK)
+    ax.text(x, y, text, ha="center", va="center", fontsize=size)
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    (x0, y0), (x1, y1) = start, end
-    if y0 == y1:
-        side = 0.68 if x1 > x0 else -0.68
-        ends = ((x0 + side, y0), (x1 - side, y1))
-    else:
-        ends = ((x0, y0 - 0.78), (x1, y1 + 0.4))
     ax.add_patch(
         FancyArrowPatch(
-            *ends, arrowstyle="-|>", mutation_scale=14, color=INK, shrinkA=0, shrinkB=0
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=13,
+            color=INK,
+            shrinkA=0,
+            shrinkB=0,
         )
     )

@@ -122,10 +122,24 @@ def test_testbed_diagram_states_the_sizes():
     assert len(named(fig, "under test")) == 3
 
 
+def test_segformer_diagram_brings_every_level_to_the_finest_size():
+    fig = figures.segformer_diagram((8, 16, 24), size=96, width=32, classes=5)
+    assert len(named(fig, "under test")) == 1 + 2
+    written = texts(fig)
+    levels = ["stride 4\n8 × 24 × 24", "stride 8\n16 × 12 × 12", "stride 16\n24 × 6 × 6"]
+    assert [text for text in written if text.startswith("stride")] == levels
+    # The coarsest level passes the middle one's size on its way.
+    assert written.count("32 × 24 × 24") == 2 and written.count("32 × 12 × 12") == 1
+    assert "joined\n96 × 24 × 24" in written
+    assert "bilinear ×4\n5 × 96 × 96" in written
+    with pytest.raises(ValueError, match=r"at least two maps, got 1: \(8,\)"):
+        figures.segformer_diagram((8,))
+
+
 def test_pyramid_diagram_marks_one_upsampler_between_two_levels():
     levels = {"fine": (8, 12, 16), "middle": (24, 6, 8), "coarse": (48, 3, 4)}
     fig = figures.pyramid_diagram(levels, 32, after="new")
-    assert len(named(fig, "fixed")) == len(named(fig, "learned")) == 2
+    assert len(named(fig, "fixed")) == len(named(fig, "under test")) == 2
     assert len(named(fig, "map")) == 2 * 2 * 3
     written = texts(fig)
     assert written.count("coarse\n48 × 3 × 4") == written.count("32 ×\n3 × 4") == 2
@@ -211,6 +225,7 @@ def test_every_figure_fits_a_page_and_saves_without_a_warning(tile, learned, tmp
         figures.group_offsets({"two": learned}),
         figures.sensitivity_plot({"a": {1: 0.1, 8: 0.2}, "b": {1: 0.3}}, xlabel="g"),
         figures.testbed_diagram(),
+        figures.segformer_diagram(),
         figures.pyramid_diagram({"fine": (8, 12, 16), "coarse": (24, 6, 8)}),
         figures.ladder_plot(estimates),
         figures.forest_plot(estimates),
