@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ def testbed_diagram(
     for (x, y), (name, shape, fill) in zip(spots, boxes, strict=True):
         _box(ax, x, y, name, fill, 1.32, 0.76, size=11.5)
         ax.text(x, y - 0.46, shape, ha="center", va="top", fontsize=10, color=INK)
-    for (x0, y0), (x1, y1) in zip(spots, spots[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(spots):
         if y0 == y1:
             side = 0.68 if x1 > x0 else -0.68
             _arrow(ax, (x0 + side, y0), (x1 - side, y1))
@@ -118,7 +119,7 @@ def segformer_diagram(
         ax.plot([x, join], [y, y], color=INK, linewidth=1)
     top = 1.25 * last
     ax.plot([join, join], [0, top], color=INK, linewidth=1)
-    end = join + 1.1
+    end = join + 1.2
     both = [
         (f"joined\n{width * len(channels)} × {finest} × {finest}", PLAIN),
         (f"1×1 conv + norm\n{width} × {finest} × {finest}", PLAIN),
@@ -126,13 +127,13 @@ def segformer_diagram(
         (f"bilinear ×{stride}\n{classes} × {size} × {size}", DATA),
     ]
     gap = (top + 0.3) / 3
-    _arrow(ax, (join, top), (end - 0.82, top))
+    _arrow(ax, (join, top), (end - 0.92, top))
     for row, (name, fill) in enumerate(both):
         y = top - gap * row
-        _box(ax, end, y, name, fill, 1.6, 0.76)
+        _box(ax, end, y, name, fill, 1.8, 0.76)
         if row:
             _arrow(ax, (end, y + gap - 0.38), (end, y + 0.4))
-    ax.set(xlim=(-0.85, end + 0.85), ylim=(-0.75, top + 0.45), aspect="equal")
+    ax.set(xlim=(-0.85, end + 0.95), ylim=(-0.75, top + 0.45), aspect="equal")
     ax.axis("off")
     return fig
 

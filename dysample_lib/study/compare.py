@@ -60,6 +60,7 @@ def compare(
     seeds: int | None = None,
     metric: str | None = None,
     root: Path | str | None = None,
+    evaluate_every: int | None = None,
     progress: bool | None = None,
     **settings: Any,
 ) -> Comparison:
@@ -70,14 +71,17 @@ def compare(
         seeds: how many, 0 … seeds - 1; the budget's by default.
         metric: the one that is compared; the task's headline by default.
         root: the data set's folder, where it has one.
+        evaluate_every: see :func:`dysample_lib.train.fit.fit`.
         progress: see :func:`dysample_lib.train.fit.fit`.
         **settings: of :func:`dysample_lib.study.run.resolve`.
     """
     specs = plan(upsamplers, seeds=seeds, root=root, **settings)
     metric = metric or TASKS[specs[0].task].metrics[0]
     runs: dict[str, list[Run]] = {}
+    options: dict[str, Any] = {"root": root, "evaluate_every": evaluate_every}
     for spec in bar(specs, progress, "run"):
-        runs.setdefault(spec.variant, []).append(run(spec, root=root, progress=False))
+        done = run(spec, progress=False, **options)
+        runs.setdefault(spec.variant, []).append(done)
     return Comparison(runs, metric)
 
 

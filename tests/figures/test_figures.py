@@ -126,7 +126,11 @@ def test_segformer_diagram_brings_every_level_to_the_finest_size():
     fig = figures.segformer_diagram((8, 16, 24), size=96, width=32, classes=5)
     assert len(named(fig, "under test")) == 1 + 2
     written = texts(fig)
-    levels = ["stride 4\n8 × 24 × 24", "stride 8\n16 × 12 × 12", "stride 16\n24 × 6 × 6"]
+    levels = [
+        "stride 4\n8 × 24 × 24",
+        "stride 8\n16 × 12 × 12",
+        "stride 16\n24 × 6 × 6",
+    ]
     assert [text for text in written if text.startswith("stride")] == levels
     # The coarsest level passes the middle one's size on its way.
     assert written.count("32 × 24 × 24") == 2 and written.count("32 × 12 × 12") == 1
