@@ -14,7 +14,7 @@ from .study.budget import BUDGETS
 from .tasks import TASKS
 from .testbed.decoders import DECODERS
 from .testbed.encoders import ENCODERS
-from .upsamplers import LADDER, UPSAMPLERS
+from .upsamplers import CONTROLS, LADDER, UPSAMPLERS
 
 SPEC_OPTIONS = (
     "task",
@@ -141,7 +141,11 @@ def _add_cost(commands: Any) -> None:
         "cost", help="measure what upsamplers cost on this machine"
     )
     cost.add_argument(
-        "--upsamplers", nargs="+", choices=UPSAMPLERS, default=list(UPSAMPLERS)
+        "--upsamplers",
+        nargs="+",
+        choices=UPSAMPLERS,
+        default=[name for name in UPSAMPLERS if name not in CONTROLS],
+        help="all but the controls by default",
     )
     cost.add_argument("--channels", type=int, default=256)
     cost.add_argument(

@@ -19,10 +19,10 @@ def channels_for(scale: int) -> int:
     return 8 * scale**2
 
 
-def inputs(name: str, x: Tensor, scale: int = 2) -> list[Tensor]:
-    """The map, and a random guide where there has to be one."""
+def inputs(name: str, x: Tensor, scale: int = 2) -> dict[str, Tensor]:
+    """The map, and a random guide where there has to be one, by their names."""
     batch, channels, height, width = x.shape
     if name not in GUIDED:
-        return [x]
+        return {"x": x}
     guide = torch.randn(batch, channels, scale * height, scale * width).to(x)
-    return [x, guide]
+    return {"x": x, "guide": guide}

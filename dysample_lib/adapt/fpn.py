@@ -129,7 +129,8 @@ class DySampleFPN(FeaturePyramidNetwork):
         results = [self.layer_blocks[-1](inner)]
         for i in range(len(maps) - 2, -1, -1):
             lateral = self.inner_blocks[i](maps[i])
-            inner = lateral + self.upsamplers[i](inner, lateral.shape[-2:])
+            upsampled = self.upsamplers[i](inner, output_size=lateral.shape[-2:])
+            inner = lateral + upsampled
             results.insert(0, self.layer_blocks[i](inner))
         if self.extra_blocks is not None:
             results, names = self.extra_blocks(results, maps, names)

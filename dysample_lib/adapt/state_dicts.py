@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..upsamplers import DySample, init_pos
+from ..upsamplers import DySample
 from .tensor_files import StandIn, kind, read_tensors
 
 WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "ema", "model")
@@ -271,7 +271,7 @@ def _problem(
         return f"{shape} is on the meta device, where nothing holds values"
     if key == "init_pos":
         try:
-            init_pos.check(module, value, "")
+            module.check_init_pos(value, "")
         except ValueError as error:
             return str(error).strip()
         return None

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..ops.devices import default_device
 from ..ops.parameters import count_parameters
+from ..upsamplers import Upsampler
 from .allocator import allocator
 from .memory import check_device, high_water, saved_for_backward
 from .operations import count_flops
@@ -139,32 +140,35 @@ class Passes:
     """The passes of a module over inputs that take turns.
 
     Args:
-        module: called with one map of each list.
+        module: an upsampler, called with one map of each list.
         inputs: the features and, for guided upsamplers, the guides: several of each.
         gradient: of the output, where the backward pass starts.
     """
 
     def __init__(
         self,
-        module: nn.Module,
+        module: Upsampler,
         inputs: Sequence[Sequence[Tensor]],
         gradient: Tensor,
     ) -> None:
         self.module = module
-        self.inputs = list(zip(*inputs, strict=True))
+        names = ("x", "guide")[: len(inputs)]
+        self.inputs = [
+            dict(zip(names, maps, strict=True)) for maps in zip(*inputs, strict=True)
+        ]
         self.gradient = gradient
 
     def forward(self, turn: int = 0) -> Tensor:
         """The forward pass alone, without gradients."""
         with torch.no_grad():
-            return self.module(*self.inputs[turn % len(self.inputs)])
+            return self.module(**self.inputs[turn % len(self.inputs)])
 
     def training(self, turn: int = 0) -> tuple[Tensor, ...]:
         """The forward and the backward pass: gradients of inputs and parameters."""
         inputs = self.inputs[turn % len(self.inputs)]
-        y = self.module(*inputs)
+        y = self.module(**inputs)
         return torch.autograd.grad(
-            y, (*inputs, *self.module.parameters()), self.gradient
+            y, (*inputs.values(), *self.module.parameters()), self.gradient
         )
 
     def weigh(self, device: torch.device) -> dict[str, Any]:

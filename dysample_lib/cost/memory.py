@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -26,8 +26,8 @@ class Saved(NamedTuple):
     parameters: int
 
 
-def saved_for_backward(module: nn.Module, inputs: Sequence[Tensor]) -> Saved:
-    """Measure what ``module(*inputs)`` keeps, each storage once however many views.
+def saved_for_backward(module: nn.Module, inputs: Mapping[str, Tensor]) -> Saved:
+    """Measure what ``module(**inputs)`` keeps, each storage once however many views.
 
     Tensors that autograd saves are seen, whichever function saves them.
     """
@@ -38,9 +38,9 @@ def saved_for_backward(module: nn.Module, inputs: Sequence[Tensor]) -> Saved:
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        output = module(*inputs)
+        output = module(**inputs)
     sizes = _storages(kept)
-    given = _storages(inputs)
+    given = _storages(inputs.values())
     learned = _storages([*module.parameters(), *module.buffers()])
     del output
     return Saved(
@@ -50,7 +50,7 @@ def saved_for_backward(module: nn.Module, inputs: Sequence[Tensor]) -> Saved:
     )
 
 
-def _storages(tensors: Sequence[Tensor]) -> dict[int, int]:
+def _storages(tensors: Iterable[Tensor]) -> dict[int, int]:
     """Address → bytes."""
     storages = [tensor.untyped_storage() for tensor in tensors]
     return {storage.data_ptr(): storage.nbytes() for storage in storages}

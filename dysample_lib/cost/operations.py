@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..upsamplers.flops import Flops
+from ..upsamplers import Flops, Upsampler
 
 
-def count_flops(module: nn.Module, inputs: Sequence[Tensor]) -> Flops:
-    """Count the operations of ``module(*inputs)``, a product and its sum as two.
+def count_flops(module: Upsampler, inputs: Mapping[str, Tensor]) -> Flops:
+    """Count the operations of ``module(**inputs)``, a product and its sum as two.
 
     The module's formula, ``flops(height, width)``, gives them for one image. Torch's
     counter vouches for ``layers``: it sees each convolution and linear layer. Sampling
@@ -22,7 +21,7 @@ def count_flops(module: nn.Module, inputs: Sequence[Tensor]) -> Flops:
 
     Args:
         module: one of this book's upsamplers.
-        inputs: the features (B, C, H, W) and, for guided ones, the guide.
+        inputs: ``x``, the features (B, C, H, W), and ``guide`` for guided ones.
 
     Returns:
         The operations for all B images.
@@ -30,9 +29,8 @@ def count_flops(module: nn.Module, inputs: Sequence[Tensor]) -> Flops:
     Raises:
         RuntimeError: if the counter and the formula disagree.
     """
-    batch, _, height, width = inputs[0].shape
-    formula = cast(Callable[[int, int], Flops], module.flops)
-    layers, reading = formula(height, width)
+    batch, _, height, width = inputs["x"].shape
+    layers, reading = module.flops(height, width)
     counted = _in_layers(module, inputs)
     if counted != batch * layers:
         raise RuntimeError(
@@ -42,11 +40,12 @@ def count_flops(module: nn.Module, inputs: Sequence[Tensor]) -> Flops:
     return Flops(batch * layers, batch * reading)
 
 
-def _in_layers(module: nn.Module, inputs: Sequence[Tensor]) -> int:
+def _in_layers(module: Upsampler, inputs: Mapping[str, Tensor]) -> int:
     """What torch counts inside of the module's children."""
-    plain = [x.detach() for x in inputs]  # the counter stumbles over views of leaves
+    # The counter stumbles over views of leaves.
+    plain = {name: tensor.detach() for name, tensor in inputs.items()}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(*plain)
+        module(**plain)
     root = type(module).__name__
     children = {f"{root}.{name}" for name, _ in module.named_children()}
     counts = counter.get_flop_counts()

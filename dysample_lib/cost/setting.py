@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
-
-from torch import nn
 
 from ..ops.checks import check_positive_integer
-from ..upsamplers import UPSAMPLERS, build_upsampler
+from ..upsamplers import UPSAMPLERS, Upsampler, build_upsampler
 
 
 @dataclass(frozen=True)
@@ -41,22 +36,23 @@ class Setting:
         if self.groups is not None:
             check_positive_integer("groups", self.groups)
 
-    def build(self) -> nn.Module:
+    def build(self) -> Upsampler:
         """The module, as initialised.
 
         Raises:
             ValueError: if there is no such upsampler, or the setting does not suit it.
         """
-        module = build_upsampler(self.upsampler, self.channels, self.scale)
         if self.groups is None:
-            return module
-        build = cast(Callable[..., nn.Module], UPSAMPLERS[self.upsampler].build)
-        if "groups" not in inspect.signature(build).parameters:
+            return build_upsampler(self.upsampler, self.channels, self.scale)
+        entry = UPSAMPLERS.get(self.upsampler)
+        if entry is not None and "groups" not in entry.takes():
             raise ValueError(
                 f"groups has to be None for {self.upsampler}, which has none, got "
                 f"{self.groups}"
             )
-        return build(self.channels, self.scale, groups=self.groups)
+        return build_upsampler(
+            self.upsampler, self.channels, self.scale, groups=self.groups
+        )
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """Of the inputs: the features and, for guided upsamplers, the guide."""

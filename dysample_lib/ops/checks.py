@@ -47,11 +47,27 @@ def check_groups(groups: object, channels: int, channels_name: str) -> None:
         )
 
 
-def check_scope(scope: object) -> None:
-    """Raise unless ``scope`` is ``"dynamic"`` or a finite positive number."""
-    wanted = 'scope has to be a finite positive number (pixels) or "dynamic"'
+def check_number(name: str, value: object, least: float) -> None:
+    """Raise unless ``value`` is a finite number of at least ``least``."""
+    wanted = f"{name} has to be a finite number ≥ {least:g}"
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{wanted}, got {value!r} ({type(value).__name__})")
+    if not least <= value <= sys.float_info.max:  # type: ignore[operator]
+        raise ValueError(f"{wanted}, got {value!r}")
+
+
+def check_scope(scope: object, dynamic: bool = True) -> None:
+    """Raise unless ``scope`` is a finite positive number, or ``"dynamic"`` if it may.
+
+    Args:
+        scope: the value.
+        dynamic: whether ``"dynamic"`` will do.
+    """
+    wanted = "scope has to be a finite positive number (pixels)"
+    if dynamic:
+        wanted += ' or "dynamic"'
     if isinstance(scope, str):
-        if scope != "dynamic":
+        if not dynamic or scope != "dynamic":
             raise ValueError(f"{wanted}, got {scope!r}")
         return
     if not isinstance(scope, Real) or isinstance(scope, bool):

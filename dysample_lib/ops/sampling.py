@@ -21,8 +21,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_choice, check_groups, check_map, check_positive_integer
-from .coordinates import grid, steps
-from .gathering import gather
 
 # torch 2.6 does not tell export from compilation.
 _is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
@@ -74,9 +72,23 @@ def initial_positions(
     check_choice("mode", mode, INITIAL_MODES)
     if not dtype.is_floating_point:
         raise TypeError(f"dtype has to be a floating-point type, got {dtype}")
-    start = steps(scale, mode, dtype, device) - 0.5
+    if mode == "nearest":
+        return torch.zeros(2, scale, scale, dtype=dtype, device=device)
+    start = (torch.arange(scale, dtype=dtype, device=device) + 0.5) / scale - 0.5
     y, x = torch.meshgrid(start, start, indexing="ij")
     return torch.stack((x, y))
+
+
+def shuffle(x: Tensor, scale: int) -> Tensor:
+    """(B, C·s², H, W) → (B, C, s·H, s·W): channel c·s² + i·s + j is sub-pixel (i, j).
+
+    As torch's ``pixel_shuffle``, which fails for an empty batch on a CPU.
+    """
+    batch, channels, height, width = x.shape
+    channels //= scale**2
+    x = x.reshape(batch * channels, scale, scale, height, width)
+    x = x.permute(0, 3, 1, 4, 2)  # rows, then sub-rows; columns, then sub-columns
+    return x.reshape(batch, channels, scale * height, scale * width)
 
 
 def sampling_grid(offsets: Tensor, scale: int) -> Tensor:
@@ -111,8 +123,9 @@ def sampling_grid(offsets: Tensor, scale: int) -> Tensor:
             f"offsets has to have a positive multiple of 2·scale² = {per_group} "
             f"channels, got {channels}"
         )
-    points = _points(offsets, scale, channels // per_group)
-    return grid(points, None, 1.0, torch.promote_types(offsets.dtype, torch.float32))
+    dtype = torch.promote_types(offsets.dtype, torch.float32)
+    grid = _grid(shuffle(offsets.to(dtype), scale), scale)
+    return grid.unflatten(0, (offsets.shape[0], channels // per_group))
 
 
 def point_sample(
@@ -121,8 +134,6 @@ def point_sample(
     scale: int,
     groups: int = 1,
     *,
-    initial: str | None = None,
-    reach: float = 1.0,
     deterministic: bool = False,
 ) -> Tensor:
     """Upsample ``features`` by reading them, bilinearly, at moved points.
@@ -131,12 +142,9 @@ def point_sample(
 
     Args:
         features: X, of any floating-point type and memory format.
-        offsets: O, in low-resolution pixels: from the pixel's centre, or from the
-            initial position if one is given.
+        offsets: O, the initial positions included, in low-resolution pixels.
         scale: upsampling ratio s.
         groups: how many groups of C / g neighbouring channels have their own points.
-        initial: ``"nearest"`` or ``"bilinear"`` to add :func:`initial_positions`.
-        reach: a factor on ``offsets``. Both are here because one pass then does all.
         deterministic: gather the four neighbours of each point instead of calling
             ``grid_sample``, whose backward pass adds in varying order on CUDA.
 
@@ -160,9 +168,7 @@ def point_sample(
     """
     check_positive_integer("scale", scale)
     check_map("features", features)
-    check_map("offsets", offsets, channels=None)
-    if initial is not None:
-        check_choice("initial", initial, INITIAL_MODES)
+    check_map("offsets", offsets)
     batch, channels, height, width = features.shape
     check_groups(groups, channels, "the channels of features")
     expected = (batch, 2 * groups * scale * scale, height, width)
@@ -171,46 +177,33 @@ def point_sample(
             f"offsets has to be (B, 2·groups·scale², H, W) = {expected} for these "
             f"features, got {tuple(offsets.shape)}"
         )
-    return sample(
-        features,
-        _points(offsets, scale, groups),
-        initial=initial,
-        reach=reach,
-        deterministic=deterministic,
-    )
+    return sample(features, shuffle(offsets, scale), scale, deterministic)
 
 
 def sample(
-    features: Tensor,
-    points: Tensor,
-    *,
-    initial: str | None,
-    reach: float,
-    deterministic: bool,
+    features: Tensor, offsets: Tensor, scale: int, deterministic: bool = False
 ) -> Tensor:
-    """:func:`point_sample` without checks, for offsets that have a dimension for each.
+    """:func:`point_sample` without checks, for offsets that are in place already.
 
     Shape:
         * features: (B, C, H, W)
-        * points: (B, 2, g, s, s, H, W), with any strides
+        * offsets: (B, 2·g, s·H, s·W), those of each output pixel: x, then y
         * returns: (B, C, s·H, s·W), in the dtype of ``features``
     """
-    batch, channels, height, width = features.shape
-    groups, scale = points.shape[2:4]
     # One dtype for both, and the coordinates decide how wide.
     dtype = torch.promote_types(
-        torch.promote_types(features.dtype, points.dtype), torch.float32
+        torch.promote_types(features.dtype, offsets.dtype), torch.float32
     )
     if deterministic:
-        start = steps(scale, initial, dtype, points.device) - 0.5
-        return gather(features.to(dtype), points.to(dtype), start, reach).to(
-            features.dtype
-        )
+        y = _gather(features.to(dtype), offsets.to(dtype), scale)
+        return y.to(features.dtype)
     if features.dtype == torch.float32 and _beyond_float32(features):
         dtype = torch.float64
+    batch, channels, height, width = features.shape
+    groups = offsets.shape[1] // 2
     sampled = F.grid_sample(
         features.to(dtype).reshape(batch * groups, channels // groups, height, width),
-        grid(points, initial, reach, dtype).flatten(0, 1),
+        _grid(offsets.to(dtype), scale),
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
@@ -232,7 +225,65 @@ def _beyond_float32(features: Tensor) -> bool:
     return max(features.shape[2:]) > FLOAT32_SIZE and features.device.type != "mps"
 
 
-def _points(offsets: Tensor, scale: int, groups: int) -> Tensor:
-    """(B, 2·g·s², H, W) → (B, 2, g, s, s, H, W)."""
-    batch, _, height, width = offsets.shape
-    return offsets.reshape(batch, 2, groups, scale, scale, height, width)
+def _owners(count: int, scale: int, like: Tensor) -> Tensor:
+    """The pixel that each of the output's lines lies in, as 0, 0, 1, 1, …, (s·n,)."""
+    pixels = torch.arange(count, dtype=like.dtype, device=like.device)
+    return pixels.view(count, 1).expand(count, scale).reshape(-1)
+
+
+def _grid(offsets: Tensor, scale: int) -> Tensor:
+    """Offsets in place, (B, 2·g, s·H, s·W) → grid coordinates (B·g, s·H, s·W, 2)."""
+    rows, columns = offsets.shape[2:]
+    height, width = rows // scale, columns // scale
+    # 2 · position − size is exact for the centres, so that the division rounds once;
+    # what is added after is a small move.
+    x = (2 * _owners(width, scale, offsets) + 1 - width) / width
+    y = (2 * _owners(height, scale, offsets) + 1 - height) / height
+    centres = torch.stack(
+        (x.expand(rows, columns), y.view(-1, 1).expand(rows, columns))
+    )
+    one = torch.ones(1, dtype=offsets.dtype, device=offsets.device)
+    pixel = 2 / torch.cat((one * width, one * height))
+    planes = torch.addcmul(
+        centres.unsqueeze(1), offsets.unflatten(1, (2, -1)), pixel.view(2, 1, 1, 1)
+    )
+    # One plane for each axis: that is quicker to write, and no slower to read.
+    return planes.transpose(1, 2).flatten(0, 1).permute(0, 2, 3, 1)
+
+
+def _gather(features: Tensor, offsets: Tensor, scale: int) -> Tensor:
+    """What ``grid_sample`` does, from gathered neighbours and in a fixed order.
+
+    The four neighbours of a point are rows of an embedding, added up with their
+    weights; its backward pass sorts the rows first and so adds the gradients of each
+    in a fixed order. Absolute coordinates never occur, only whole steps and a fraction,
+    so that there is no loss of precision on wide maps. Shapes as for :func:`sample`.
+    """
+    batch, channels, height, width = features.shape
+    groups = offsets.shape[1] // 2
+    x, y = offsets.unflatten(1, (2, groups)).unbind(1)  # (B, g, s·H, s·W)
+    left, top = x.detach().floor(), y.detach().floor()
+    a, b = x - left, y - top
+
+    def indices(steps: Tensor, size: int, own: Tensor) -> list[Tensor]:
+        near = (steps.clamp(-size, size) + own).long()
+        return [near.clamp(0, size - 1), (near + 1).clamp(0, size - 1)]
+
+    columns = indices(left, width, _owners(width, scale, x))
+    rows = indices(top, height, _owners(height, scale, y).view(-1, 1))
+    # One row of the table for each pixel of each group, and four rows to a bag.
+    table = features.reshape(batch * groups, channels // groups, height * width)
+    table = table.transpose(1, 2).reshape(-1, channels // groups)
+    maps = torch.arange(batch * groups, device=features.device)
+    first = (maps * (height * width)).view(batch, groups, 1, 1)
+    bags = [first + row * width + column for row in rows for column in columns]
+    weights = [v * h for v in (1 - b, b) for h in (1 - a, a)]
+    sampled = F.embedding_bag(
+        torch.stack(bags, -1).view(-1, 4),
+        table,
+        per_sample_weights=torch.stack(weights, -1).view(-1, 4),
+        mode="sum",
+    )
+    shape = (batch * groups, scale * height, scale * width, channels // groups)
+    sampled = sampled.view(shape).permute(0, 3, 1, 2)
+    return sampled.reshape(batch, channels, scale * height, scale * width)

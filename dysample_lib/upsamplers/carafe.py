@@ -5,13 +5,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..ops.checks import check_groups, check_map, check_positive_integer
-from ..ops.output_size import check_output_size, fit
 from ..ops.reassembly import check_kernel_size, normalised, reassemble, reassembly_flops
-from .flops import Flops
-from .pixel_shuffle import shuffle
+from ..ops.sampling import shuffle
+from .base import Flops, Upsampler
 
 
-class CARAFE(nn.Module):
+class CARAFE(Upsampler):
     r"""Upsample by kernels that a small network predicts for each output pixel.
 
     Wang et al., "CARAFE: Content-Aware ReAssembly of FEatures", section 3. The
@@ -54,14 +53,10 @@ class CARAFE(nn.Module):
         kernel_size: int = 5,
         compressed: int = 64,
     ) -> None:
-        super().__init__()
-        check_positive_integer("in_channels", in_channels)
-        check_positive_integer("scale", scale)
+        super().__init__(in_channels, scale)
         check_groups(groups, in_channels, "in_channels")
         check_kernel_size(kernel_size)
         check_positive_integer("compressed", compressed)
-        self.in_channels = in_channels
-        self.scale = scale
         self.groups = groups
         self.kernel_size = kernel_size
         self.compressed = compressed
@@ -84,14 +79,9 @@ class CARAFE(nn.Module):
         logits = shuffle(self.encode(self.compress(x)), self.scale)
         return normalised(logits, self.groups)
 
-    def forward(self, x: Tensor, output_size: tuple[int, int] | None = None) -> Tensor:
-        """Upsample ``x`` (B, C, H, W) to (B, C, s·H, s·W), or to ``output_size``.
-
-        See :meth:`dysample_lib.DySample.forward` for what ``output_size`` means.
-        """
-        check_map("x", x, channels=self.in_channels)
-        size = check_output_size(output_size, x.shape[2:], self.scale)
-        return fit(reassemble(x, self.kernels(x), self.scale, self.groups), size)
+    def upsample(self, x: Tensor) -> Tensor:
+        """Reassemble ``x`` by its :meth:`kernels`."""
+        return reassemble(x, self.kernels(x), self.scale, self.groups)
 
     def flops(self, height: int, width: int) -> Flops:
         """Operations for one map.
@@ -107,6 +97,6 @@ class CARAFE(nn.Module):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.in_channels}, scale={self.scale}, groups={self.groups}, "
+            f"{super().extra_repr()}, groups={self.groups}, "
             f"kernel_size={self.kernel_size}, compressed={self.compressed}"
         )

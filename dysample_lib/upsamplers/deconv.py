@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..ops.checks import check_map, check_positive_integer
-from ..ops.output_size import check_output_size, fit
-from .flops import Flops
+from .base import Flops, Upsampler
 
 
-class Deconv(nn.Module):
+class Deconv(Upsampler):
     """Transposed convolution with stride s, 3 × 3 for s = 2; "deconvolution".
 
     The kernel has 2·s − 1 rows and columns, the support of bilinear interpolation, so
@@ -31,28 +29,16 @@ class Deconv(nn.Module):
     """
 
     def __init__(self, in_channels: int, scale: int = 2) -> None:
-        super().__init__()
-        check_positive_integer("in_channels", in_channels)
-        check_positive_integer("scale", scale)
-        self.in_channels = in_channels
-        self.scale = scale
+        super().__init__(in_channels, scale)
         self.conv = nn.ConvTranspose2d(
             in_channels, in_channels, 2 * scale - 1, scale, scale - 1, scale - 1
         )
 
-    def forward(self, x: Tensor, output_size: tuple[int, int] | None = None) -> Tensor:
-        """Upsample ``x`` (B, C, H, W) to (B, C, s·H, s·W), or to ``output_size``.
-
-        See :meth:`dysample_lib.DySample.forward` for what ``output_size`` means.
-        """
-        check_map("x", x, channels=self.in_channels)
-        size = check_output_size(output_size, x.shape[2:], self.scale)
-        return fit(self.conv(x).to(x.dtype), size)
+    def upsample(self, x: Tensor) -> Tensor:
+        """Convolve."""
+        return self.conv(x)
 
     def flops(self, height: int, width: int) -> Flops:
         """Operations for one map: 2·C²·(2·s − 1)²·H·W, all in the layer."""
         kernel = (2 * self.scale - 1) ** 2
         return Flops(2 * self.in_channels**2 * kernel * height * width, 0)
-
-    def extra_repr(self) -> str:
-        return f"{self.in_channels}, scale={self.scale}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -9,19 +11,20 @@ from ..ops.checks import (
     check_choice,
     check_groups,
     check_map,
-    check_positive_integer,
+    check_number,
     check_scope,
 )
-from ..ops.output_size import check_output_size, fit
 from ..ops.pointwise import PointwiseConv2d
-from ..ops.sampling import INITIAL_MODES, initial_positions, sample
-from . import init_pos
-from .flops import Flops
+from ..ops.sampling import INITIAL_MODES, initial_positions, sample, shuffle
+from .base import Flops, Upsampler
 
 STYLES = ("lp", "pl")
+LIMITS = ("soft", "tanh")
+DYNAMIC_SCOPE = 0.5
+"""The most that the dynamic scope opens, in low-resolution pixels (equation 6)."""
 
 
-class DySample(nn.Module):
+class DySample(Upsampler):
     r"""Upsample a feature map by sampling it at points that its features move.
 
     Paper: section 3. Each low-resolution pixel owns s² points per group. A 1×1
@@ -53,6 +56,10 @@ class DySample(nn.Module):
         scope: the static factor, in low-resolution pixels per unit of the linear
             layer's output, or ``"dynamic"``.
         initial: where the points start, ``"bilinear"`` or ``"nearest"``.
+        limit: ``"soft"``, the range alone, which the layer's output may overshoot, or
+            ``"tanh"``, O = range · tanh(offset(X)) + initial, which keeps the points
+            within their range. The paper reports the hard limit as worse.
+        init_std: standard deviation of the offset layer's weights at the start.
         scope_bias: give the dynamic scope's layer a bias, as the authors' detection
             and segmentation code does; their standalone module has none.
         deterministic: add gradients in a fixed order, at several times the cost
@@ -85,15 +92,17 @@ class DySample(nn.Module):
         style: str = "lp",
         scope: float | str = 0.25,
         initial: str = "bilinear",
+        limit: str = "soft",
+        init_std: float = 0.001,
         scope_bias: bool = False,
         deterministic: bool = False,
     ) -> None:
-        super().__init__()
-        check_positive_integer("in_channels", in_channels)
-        check_positive_integer("scale", scale)
+        super().__init__(in_channels, scale)
         check_choice("style", style, STYLES)
         check_scope(scope)
         check_choice("initial", initial, INITIAL_MODES)
+        check_choice("limit", limit, LIMITS)
+        check_number("init_std", init_std, least=0)
         if scope_bias and scope != "dynamic":
             raise ValueError(
                 f'scope_bias has to be False unless scope="dynamic", got scope={scope}'
@@ -104,12 +113,12 @@ class DySample(nn.Module):
                 f"in_channels has to be divisible by scale² = {scale**2} for "
                 f'style="pl", got in_channels={in_channels}'
             )
-        self.in_channels = in_channels
-        self.scale = scale
         self.groups = groups
         self.style = style
         self.static_scope = None if isinstance(scope, str) else float(scope)
         self.initial = initial
+        self.limit = limit
+        self.init_std = float(init_std)
         self.deterministic = deterministic
 
         shared = scale**2 if style == "pl" else 1  # points with the same weights
@@ -117,12 +126,12 @@ class DySample(nn.Module):
         self.offset = PointwiseConv2d(*sizes)
         if self.static_scope is None:
             self.scope = PointwiseConv2d(*sizes, bias=scope_bias)
-        self.register_load_state_dict_pre_hook(init_pos.take)
+        self.register_load_state_dict_pre_hook(_take_init_pos)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Start as plain interpolation, up to offsets of about 0.001 (section 3.3)."""
-        nn.init.normal_(self.offset.weight, std=0.001)
+        nn.init.normal_(self.offset.weight, std=self.init_std)
         assert self.offset.bias is not None
         nn.init.zeros_(self.offset.bias)
         if self.static_scope is None:
@@ -138,9 +147,8 @@ class DySample(nn.Module):
         """
         if self.static_scope is not None:
             return self.static_scope
-        logits = self._points(self.scope(self._shuffled(x)))
-        reach = logits.to(torch.promote_types(x.dtype, torch.float32)).sigmoid()
-        return 0.5 * reach.flatten(1, 4)
+        check_map("x", x, channels=self.in_channels)
+        return DYNAMIC_SCOPE * self._by_pixel(self._gates(self._seen(x)))
 
     def offsets(self, x: Tensor) -> Tensor:
         """The offsets O of the sampling points, initial positions included.
@@ -150,21 +158,7 @@ class DySample(nn.Module):
             * returns: (B, 2·g·s², H, W), in low-resolution pixels, at least float32
         """
         check_map("x", x, channels=self.in_channels)
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        start = self.initial_offsets(dtype, x.device)
-        points, reach = self._moves(x)
-        return torch.add(start, points.flatten(1, 4).to(dtype), alpha=reach)
-
-    def _moves(self, x: Tensor) -> tuple[Tensor, float]:
-        """The learned part of the offsets, and a factor that is yet to be applied."""
-        seen = self._shuffled(x)
-        moves = self.offset(seen)
-        if self.static_scope is not None:
-            return self._points(moves), self.static_scope
-        # Past the layers nothing is rounded to half precision.
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        moves = self.scope(seen).to(dtype).sigmoid() * moves.to(dtype)
-        return self._points(moves), 0.5
+        return self._by_pixel(self._offsets(x))
 
     def initial_offsets(
         self, dtype: torch.dtype, device: torch.device | str | None = None
@@ -176,48 +170,77 @@ class DySample(nn.Module):
         starts = initial_positions(self.scale, self.initial, dtype=dtype, device=device)
         return starts.flatten(1).repeat(1, self.groups).view(1, -1, 1, 1)
 
-    def forward(self, x: Tensor, output_size: tuple[int, int] | None = None) -> Tensor:
-        """Upsample ``x`` (B, C, H, W) to (B, C, s·H, s·W), or to ``output_size``.
-
-        Args:
-            x: the features.
-            output_size: (H', W') of a skip feature that is not exactly s times as
-                large, each less than s pixels off. The points stay where they are: the
-                right and bottom of the s·H × s·W result are cut off, which suits maps
-                from padded strided convolutions (33 → 17 → 33), or the last row and
-                column are repeated, which suits pooling (33 → 16 → 33).
-
-        Raises:
-            TypeError, ValueError: if the map or ``output_size`` does not fit.
-        """
-        check_map("x", x, channels=self.in_channels)
-        size = check_output_size(output_size, x.shape[2:], self.scale)
+    def upsample(self, x: Tensor) -> Tensor:
+        """Sample ``x`` at its :meth:`offsets`."""
         x = x.contiguous()  # once, for the layers and for grid_sample
-        points, reach = self._moves(x)
-        y = sample(
-            x,
-            points,
-            initial=self.initial,
-            reach=reach,
-            deterministic=self.deterministic,
-        )
-        return fit(y, size)
+        offsets = self._in_place(self._offsets(x))
+        return sample(x, offsets, self.scale, self.deterministic)
 
-    def _shuffled(self, x: Tensor) -> Tensor:
-        """What the layers see: the map, or for PL each point's own channels."""
+    def _offsets(self, x: Tensor) -> Tensor:
+        """O = range · offset(X) + initial, laid out as the layers' results."""
+        seen = self._seen(x)
+        # Past the layers nothing is rounded to half precision.
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        moves = self.offset(seen).to(dtype)
+        if self.limit == "tanh":
+            moves = moves.tanh()
+        initial = self.initial_offsets(dtype, x.device)
+        if self.style == "pl":
+            points = initial.view(-1, self.scale**2).t()
+            initial = points.repeat(x.shape[0], 1)[..., None, None]
+        if self.static_scope is not None:
+            return torch.add(initial, moves, alpha=self.static_scope)
+        return torch.addcmul(initial, self._gates(seen), moves, value=DYNAMIC_SCOPE)
+
+    def _gates(self, seen: Tensor) -> Tensor:
+        """How far the dynamic scope opens, from 0 to 1."""
+        logits = self.scope(seen)
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        return logits.to(dtype).sigmoid()
+
+    # The layers of LP see the map and return (B, 2·g·s², H, W). Those of PL see each
+    # point's own channels: as they are 1×1, it is enough to move the points beside the
+    # batch, (B·s², C / s², H, W), and they return (B·s², 2·g, H, W).
+
+    def _seen(self, x: Tensor) -> Tensor:
         if self.style == "lp":
             return x.contiguous()
-        # As the layers are 1×1, it is enough to move the points beside the batch.
-        # (On a CPU torch's own shuffles fail for an empty batch.)
         return x.unflatten(1, (-1, self.scale**2)).transpose(1, 2).flatten(0, 1)
 
-    def _points(self, out: Tensor) -> Tensor:
-        """What a layer returns, as a view (B, 2, g, s, s, H, W)."""
-        s, groups = self.scale, self.groups
+    def _by_pixel(self, out: Tensor) -> Tensor:
+        """What a layer returns, as (B, 2·g·s², H, W)."""
         if self.style == "lp":
-            return out.unflatten(1, (2, groups, s, s))
-        out = out.unflatten(0, (out.shape[0] // s**2, s, s)).unflatten(3, (2, groups))
-        return out.permute(0, 3, 4, 1, 2, 5, 6)
+            return out
+        points = self.scale**2
+        out = out.unflatten(0, (out.shape[0] // points, points))
+        return out.transpose(1, 2).flatten(1, 2)
+
+    def _in_place(self, out: Tensor) -> Tensor:
+        """What a layer returns, at the output's pixels, (B, 2·g, s·H, s·W)."""
+        s = self.scale
+        if self.style == "lp":
+            return shuffle(out, s)
+        count, channels, height, width = out.shape
+        out = out.reshape(count // s**2, s, s, channels * height, width)
+        out = out.permute(0, 3, 1, 4, 2)
+        return out.reshape(count // s**2, channels, s * height, s * width)
+
+    def check_init_pos(self, theirs: Tensor, name: str = "init_pos") -> None:
+        """Raise unless ``theirs``, a checkpoint's constant, holds this module's points.
+
+        Args:
+            theirs: initial positions as the authors' module keeps them in a buffer.
+            name: its key, for the message.
+        """
+        ours = self.initial_offsets(torch.float32, "cpu")
+        theirs = theirs.detach().to("cpu", torch.float32)
+        # Half-precision checkpoints hold rounded positions, hence the tolerance.
+        if theirs.shape != ours.shape or not torch.allclose(theirs, ours, atol=1e-3):
+            raise ValueError(
+                f"{name} of shape {tuple(theirs.shape)} holds other initial "
+                f"positions than this module ({self.extra_repr()}): build it with the "
+                "checkpoint's scale, groups and initial"
+            )
 
     def flops(self, height: int, width: int) -> Flops:
         """Operations for one map.
@@ -243,8 +266,19 @@ class DySample(nn.Module):
         scope = "dynamic" if self.static_scope is None else self.static_scope
         biased = self.static_scope is None and self.scope.bias is not None
         return (
-            f"{self.in_channels}, scale={self.scale}, groups={self.groups}, "
-            f"style={self.style!r}, scope={scope!r}, initial={self.initial!r}"
+            f"{super().extra_repr()}, groups={self.groups}, style={self.style!r}, "
+            f"scope={scope!r}, initial={self.initial!r}"
+            + f", limit={self.limit!r}" * (self.limit != "soft")
+            + f", init_std={self.init_std}" * (self.init_std != 0.001)
             + ", scope_bias=True" * biased
             + ", deterministic=True" * self.deterministic
         )
+
+
+def _take_init_pos(
+    module: Any, state_dict: dict[str, Tensor], prefix: str, *_: object
+) -> None:
+    """Accept the authors' persistent ``init_pos``; it has to be the same points."""
+    theirs = state_dict.pop(prefix + "init_pos", None)
+    if theirs is not None:
+        module.check_init_pos(theirs, prefix + "init_pos")

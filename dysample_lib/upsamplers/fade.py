@@ -7,11 +7,10 @@ from torch import Tensor, nn
 
 from ..ops.checks import check_positive_integer
 from ..ops.reassembly import check_kernel_size, normalised, reassemble, reassembly_flops
-from .flops import Flops
-from .guided import GuidedUpsampler
+from .base import Flops, Upsampler
 
 
-class FADE(GuidedUpsampler):
+class FADE(Upsampler):
     r"""Upsample by kernels from both features, and let the guide's details through.
 
     Lu et al., "FADE: Fusing the Assets of Decoder and Encoder for Task-Agnostic
@@ -53,6 +52,8 @@ class FADE(GuidedUpsampler):
         TypeError, ValueError: for arguments that do not fit, before any work.
     """
 
+    guided = True
+
     def __init__(
         self,
         in_channels: int,
@@ -64,7 +65,9 @@ class FADE(GuidedUpsampler):
         kernel_size: int = 5,
         compressed: int = 64,
     ) -> None:
-        super().__init__(in_channels, scale, guide_channels)
+        super().__init__(in_channels, scale)
+        self.guide_channels = in_channels if guide_channels is None else guide_channels
+        check_positive_integer("guide_channels", self.guide_channels)
         check_kernel_size(kernel_size)
         check_positive_integer("compressed", compressed)
         if gated and self.guide_channels != in_channels:

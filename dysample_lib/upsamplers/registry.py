@@ -7,12 +7,13 @@ SAPA (I and G).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from torch import nn
-
+from .base import Upsampler
+from .blind import Blind
 from .carafe import CARAFE
 from .deconv import Deconv
 from .dysample import DySample
@@ -23,47 +24,62 @@ from .sapa import SAPA
 
 
 @dataclass(frozen=True)
-class Upsampler:
+class Entry:
     """One entry of the registry.
 
     Attributes:
         label: the name in tables and figures.
-        build: called as ``build(channels, scale)``, returns the module.
-        guided: whether the module takes a second, high-resolution feature map.
+        operator: the class, built as ``operator(channels, scale, **options)``.
+        options: what sets this variant apart from the class's own defaults.
     """
 
     label: str
-    build: Callable[[int, int], nn.Module]
-    guided: bool = False
+    operator: type[Upsampler]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def guided(self) -> bool:
+        """Whether the module takes a second, high-resolution feature map."""
+        return self.operator.guided
+
+    def build(self, channels: int, scale: int = 2, **options: Any) -> Upsampler:
+        """Build one, with ``options`` in place of the entry's own."""
+        return self.operator(channels, scale, **{**self.options, **options})
+
+    def takes(self) -> tuple[str, ...]:
+        """The names of the options that ``operator`` takes."""
+        return tuple(inspect.signature(self.operator).parameters)[2:]
 
 
-UPSAMPLERS: dict[str, Upsampler] = {
-    "nearest": Upsampler("nearest", Nearest),
-    "bilinear": Upsampler("bilinear", Bilinear),
-    "naive": Upsampler(
-        "naive", partial(DySample, groups=1, scope=1.0, initial="nearest")
+UPSAMPLERS: dict[str, Entry] = {
+    "nearest": Entry("nearest", Nearest),
+    "bilinear": Entry("bilinear", Bilinear),
+    "naive": Entry(
+        "naive", DySample, {"groups": 1, "scope": 1.0, "initial": "nearest"}
     ),
-    "initial_offsets": Upsampler(
-        "+ initial offsets", partial(DySample, groups=1, scope=1.0)
+    "initial_offsets": Entry(
+        "+ initial offsets", DySample, {"groups": 1, "scope": 1.0}
     ),
-    "static_scope": Upsampler("+ static scope", partial(DySample, groups=1)),
-    "grouping": Upsampler("+ grouping (DySample)", DySample),
-    "dynamic_scope": Upsampler(
-        "+ dynamic scope (DySample+)", partial(DySample, scope="dynamic")
+    "static_scope": Entry("+ static scope", DySample, {"groups": 1}),
+    "grouping": Entry("+ grouping (DySample)", DySample),
+    "dynamic_scope": Entry(
+        "+ dynamic scope (DySample+)", DySample, {"scope": "dynamic"}
     ),
-    "dysample_s": Upsampler("DySample-S", partial(DySample, style="pl", groups=8)),
-    "dysample_s_plus": Upsampler(
-        "DySample-S+", partial(DySample, style="pl", groups=8, scope="dynamic")
+    "dysample_s": Entry("DySample-S", DySample, {"style": "pl", "groups": 8}),
+    "dysample_s_plus": Entry(
+        "DySample-S+", DySample, {"style": "pl", "groups": 8, "scope": "dynamic"}
     ),
-    "deconv": Upsampler("deconvolution", Deconv),
-    "pixel_shuffle": Upsampler("pixel shuffle", PixelShuffle),
-    "carafe": Upsampler("CARAFE", CARAFE),
-    "fade": Upsampler("FADE", FADE, guided=True),
-    "fade_ungated": Upsampler(
-        "FADE without gate", partial(FADE, gated=False), guided=True
-    ),
-    "fade_lite": Upsampler("FADE-Lite", partial(FADE, lite=True), guided=True),
-    "sapa": Upsampler("SAPA-B", SAPA, guided=True),
+    "deconv": Entry("deconvolution", Deconv),
+    "pixel_shuffle": Entry("pixel shuffle", PixelShuffle),
+    "carafe": Entry("CARAFE", CARAFE),
+    "fade": Entry("FADE", FADE),
+    "fade_ungated": Entry("FADE without gate", FADE, {"gated": False}),
+    "fade_lite": Entry("FADE-Lite", FADE, {"lite": True}),
+    "sapa": Entry("SAPA-B", SAPA),
+    "blind": Entry("blind points", Blind),
+    "groups_unscoped": Entry("groups without scope", DySample, {"scope": 1.0}),
+    "pl_g4": Entry("PL, 4 groups", DySample, {"style": "pl"}),
+    "lp_g8": Entry("LP, 8 groups", DySample, {"groups": 8}),
 }
 """All upsamplers by name."""
 
@@ -91,6 +107,13 @@ RIVALS: tuple[str, ...] = (
 )
 """What the paper compares DySample with (learned, kernel-based, guided)."""
 
+CONTROLS: tuple[str, ...] = ("blind", "groups_unscoped", "pl_g4", "lp_g8")
+"""What tells the steps of the ladder apart; on no ladder, and in no cost table.
+
+Points that see nothing; grouping without the scope, as scope comes without grouping
+before; style and groups of DySample-S, each without the other.
+"""
+
 PREDECESSORS: dict[str, str] = {
     **dict(zip(LADDER[1:], LADDER[:-1], strict=True)),
     "dysample_s": "grouping",
@@ -98,26 +121,40 @@ PREDECESSORS: dict[str, str] = {
 """What each step is compared with: the one before, but DySample for DySample-S."""
 
 
-def build_upsampler(name: str, channels: int, scale: int = 2) -> nn.Module:
+def build_upsampler(
+    name: str, channels: int, scale: int = 2, **options: Any
+) -> Upsampler:
     """Build the upsampler ``name`` for maps of ``channels`` channels.
 
     Args:
         name: a key of :data:`UPSAMPLERS`.
         channels: C.
         scale: upsampling ratio s.
+        **options: of the upsampler's class, in place of the entry's own.
 
     Raises:
         ValueError: if there is no such upsampler, naming those there are, or if
-            ``channels`` or ``scale`` do not suit it.
+            ``channels``, ``scale`` or an option does not suit it.
+        TypeError: for an option that the class does not take, naming those it does.
 
     >>> build_upsampler("grouping", 64).groups
     4
+    >>> build_upsampler("grouping", 64, groups=8).groups
+    8
     """
     if not isinstance(name, str) or name not in UPSAMPLERS:
         raise ValueError(
             f"upsampler has to be one of {', '.join(UPSAMPLERS)}, got {name!r}"
         )
-    return UPSAMPLERS[name].build(channels, scale)
+    entry = UPSAMPLERS[name]
+    unknown = [option for option in options if option not in entry.takes()]
+    if unknown:
+        takes = ", ".join(entry.takes()) or "none"
+        raise TypeError(
+            f"options of {name} have to be among those of {entry.operator.__name__} "
+            f"({takes}), got {', '.join(unknown)}"
+        )
+    return entry.build(channels, scale, **options)
 
 
 def label(variant: str) -> str:

@@ -12,11 +12,10 @@ from ..ops.reassembly import (
     reassemble,
     reassembly_flops,
 )
-from .flops import Flops
-from .guided import GuidedUpsampler
+from .base import Flops, Upsampler
 
 
-class SAPA(GuidedUpsampler):
+class SAPA(Upsampler):
     r"""Upsample by kernels that say which neighbours an output pixel resembles.
 
     Lu et al., "SAPA: Similarity-Aware Point Affiliation for Feature Upsampling"
@@ -56,6 +55,8 @@ class SAPA(GuidedUpsampler):
         TypeError, ValueError: for arguments that do not fit, before any work.
     """
 
+    guided = True
+
     def __init__(
         self,
         in_channels: int,
@@ -65,7 +66,9 @@ class SAPA(GuidedUpsampler):
         kernel_size: int = 5,
         embedding: int = 32,
     ) -> None:
-        super().__init__(in_channels, scale, guide_channels)
+        super().__init__(in_channels, scale)
+        self.guide_channels = in_channels if guide_channels is None else guide_channels
+        check_positive_integer("guide_channels", self.guide_channels)
         check_kernel_size(kernel_size)
         check_positive_integer("embedding", embedding)
         self.kernel_size = kernel_size

@@ -107,15 +107,11 @@ random_cases = settings(
 @random_cases
 @given(case=cases())
 def test_what_is_read_is_what_point_sample_reads(maths, case):
-    shape, options = case["shape"], {"initial": case["initial"]}
-    read = point_sample(
-        case["features"],
-        case["offsets"],
-        shape["scale"],
-        shape["groups"],
-        reach=case["factor"],
-        **options,
-    )
+    shape, scale = case["shape"], case["shape"]["scale"]
+    starts = initial_positions(scale, case["initial"], dtype=torch.float64)
+    starts = starts.flatten(1).repeat(1, shape["groups"]).view(1, -1, 1, 1)
+    offsets = starts + case["factor"] * case["offsets"]
+    read = point_sample(case["features"], offsets, scale, shape["groups"])
     arguments = flat_maps(case["features"]), case["offsets"].flatten().tolist()
     sampled = maths("pointSample", *arguments, shape, case["initial"], case["factor"])
     close(sampled, read[0].flatten(1))

@@ -15,8 +15,7 @@ from dysample_lib.cost import Cost, Setting, compare, cost
 from dysample_lib.cost.measuring import Passes
 from dysample_lib.cost.operations import count_flops
 from dysample_lib.ops.parameters import Parameters, count_parameters
-from dysample_lib.upsamplers import FADE, UPSAMPLERS, DySample
-from dysample_lib.upsamplers.flops import Flops
+from dysample_lib.upsamplers import FADE, UPSAMPLERS, DySample, Flops
 
 C, H, W = 16, 5, 7
 
@@ -60,7 +59,7 @@ def test_at_the_size_of_the_paper():
     assert count_parameters(module) == (8192, 32)
     # One 1×1 convolution, C → 2·g·s², with a product and a sum for each weight.
     layers = 2 * 256 * 2 * 4 * 2**2 * 120 * 120
-    assert count_flops(module, [torch.zeros(1, 256, 120, 120)]).layers == layers
+    assert count_flops(module, {"x": torch.zeros(1, 256, 120, 120)}).layers == layers
 
 
 def test_a_formula_that_torch_contradicts_is_refused(monkeypatch):
@@ -70,13 +69,14 @@ def test_a_formula_that_torch_contradicts_is_refused(monkeypatch):
         "71,680 for 2"
     )
     with pytest.raises(RuntimeError, match=re.escape(message)):
-        count_flops(DySample(C), [torch.zeros(2, C, H, W)])
+        count_flops(DySample(C), {"x": torch.zeros(2, C, H, W)})
 
 
 def test_a_layer_that_is_called_twice_counts_twice():
     # FADE's encoder slides over both maps.
     module = FADE(C)
-    inputs = [torch.zeros(1, C, H, W), torch.zeros(1, C, 2 * H, 2 * W)]
+    guide = torch.zeros(1, C, 2 * H, 2 * W)
+    inputs = {"x": torch.zeros(1, C, H, W), "guide": guide}
     layers = count_flops(module, inputs).layers
     encode = 2 * module.encode.weight.numel() * H * W
     assert layers - 5 * encode == 2 * H * W * (64 * C + 4 * 64 * C + C)
@@ -89,8 +89,10 @@ def test_inputs_take_turns_and_gradients_are_of_all():
         for shape in setting.shapes()
     ]
     module = setting.build()
-    seen: list[tuple[Tensor, ...]] = []
-    module.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+    seen: list[dict[str, Tensor]] = []
+    module.register_forward_pre_hook(
+        lambda module, _, named: seen.append(named), with_kwargs=True
+    )
     passes = Passes(module, maps, torch.randn(setting.output))
     for turn in range(4):
         y = passes.forward(turn)
@@ -99,8 +101,9 @@ def test_inputs_take_turns_and_gradients_are_of_all():
     shapes = [g.shape for g in gradients]
     assert shapes == [*setting.shapes(), *(p.shape for p in module.parameters())]
     assert all(g.any() for g in gradients)
-    assert [x is maps[0][i % 2] for i, (x, _) in enumerate(seen)] == [True] * 5
-    assert [guide is maps[1][i % 2] for i, (_, guide) in enumerate(seen)] == [True] * 5
+    for which, name in enumerate(("x", "guide")):
+        turns = [named[name] is maps[which][i % 2] for i, named in enumerate(seen)]
+        assert turns == [True] * 5
 
 
 def test_groups_where_there_are_groups():

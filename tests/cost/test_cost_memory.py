@@ -46,27 +46,29 @@ def leaf() -> Tensor:
 
 
 def test_what_is_saved_is_counted_once_and_told_apart():
-    assert saved_for_backward(Chain(), [leaf()]) == Saved(MAP, 0, 0)
-    assert saved_for_backward(Views(), [leaf()]) == Saved(MAP, 0, 0)
+    assert saved_for_backward(Chain(), {"x": leaf()}) == Saved(MAP, 0, 0)
+    assert saved_for_backward(Views(), {"x": leaf()}) == Saved(MAP, 0, 0)
     # weight · x needs both; the guide is asked for its gradient, not for its values.
-    guided = saved_for_backward(Scaled(), [leaf(), leaf()])
+    guided = saved_for_backward(Scaled(), {"x": leaf(), "guide": leaf()})
     assert guided == Saved(0, MAP, 2 * MAP)
 
 
 def test_what_the_upsamplers_save():
     x = torch.randn(2, 16, 5, 7, requires_grad=True)
-    assert saved_for_backward(build_upsampler("bilinear", 16), [x]) == Saved(0, 0, 0)
+    assert saved_for_backward(build_upsampler("bilinear", 16), {"x": x}) == Saved(
+        0, 0, 0
+    )
     # DySample: the grid, two coordinates for each of g·s²·H·W points, in float32, and
     # maybe a few constants.
     grid = 4 * 2 * (2 * 4 * 2**2 * 5 * 7)
-    saved = saved_for_backward(build_upsampler("grouping", 16), [x])
+    saved = saved_for_backward(build_upsampler("grouping", 16), {"x": x})
     assert (saved.inputs, saved.parameters) == (4 * x.numel(), 4 * 16 * 32)
     assert grid <= saved.activations <= grid + 32
 
 
 def test_nothing_is_saved_without_gradients():
     with torch.no_grad():
-        assert saved_for_backward(Chain(), [leaf()]) == Saved(0, 0, 0)
+        assert saved_for_backward(Chain(), {"x": leaf()}) == Saved(0, 0, 0)
 
 
 def test_the_high_water_mark_without_gradients():

@@ -73,8 +73,8 @@ def test_the_points_stay_where_they_are(
     x = torch.randn(2, 72, 3, 4, requires_grad=True)
     full = module(x)
     height, width = full.shape[2:]
-    assert torch.equal(module(x, None), full)
-    assert torch.equal(module(x, (height, width)), full)
+    assert torch.equal(module(x, output_size=None), full)
+    assert torch.equal(module(x, output_size=(height, width)), full)
     for down in range(1 - scale, scale):
         for right in range(1 - scale, scale):
             y = module(x, output_size=(height + down, width + right))

@@ -127,6 +127,7 @@ def test_memory_stays_under_one_unfolded_copy(height: int, width: int) -> None:
     features = torch.randn(1, 256, height, width, requires_grad=True)
     kernels = torch.rand(1, 25, 2 * height, 2 * width, requires_grad=True)
     seed = torch.ones(1, 256, 2 * height, 2 * width)
+    inputs = {"features": features, "kernels": kernels}
     copy = 25 * features.numel() * features.element_size()
 
     def peak(function: object) -> float:
@@ -138,7 +139,7 @@ def test_memory_stays_under_one_unfolded_copy(height: int, width: int) -> None:
 
     def saved(function: object) -> float:
         module = Reassembly(function)
-        return saved_for_backward(module, (features, kernels)).activations / copy
+        return saved_for_backward(module, inputs).activations / copy
 
     assert saved(reassemble) < 0.35
     assert peak(reassemble) < 1
@@ -156,7 +157,8 @@ def test_what_is_kept_is_less_than_one_unfolded_copy(
     features = torch.randn(1, channels, 24, 20, requires_grad=True)
     kernels = torch.rand(1, 25 * groups, scale * 24, scale * 20, requires_grad=True)
     module = Reassembly(partial(reassemble, groups=groups), scale)
-    kept = saved_for_backward(module, (features, kernels)).activations
+    inputs = {"features": features, "kernels": kernels}
+    kept = saved_for_backward(module, inputs).activations
     assert kept < 0.6 * 25 * features.numel() * features.element_size()
 
 

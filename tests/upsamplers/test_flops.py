@@ -12,10 +12,10 @@ from dysample_lib import build_upsampler
 from dysample_lib.ops.reassembly import TILE
 
 
-def count(module: nn.Module, maps: list[Tensor]) -> dict[str, int]:
+def count(module: nn.Module, maps: dict[str, Tensor]) -> dict[str, int]:
     """What torch's counter sees, by operator, for one image."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(*maps)
+        module(**maps)
     counts = counter.get_flop_counts().get("Global", {})
     return {str(op).removeprefix("aten."): n for op, n in counts.items()}
 

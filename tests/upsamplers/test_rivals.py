@@ -9,6 +9,7 @@ import pytest
 import reference_rivals as reference
 import torch
 from torch import Tensor, nn
+from upsampler_samples import inputs
 
 from dysample_lib import build_upsampler
 from dysample_lib.upsamplers import (
@@ -16,7 +17,6 @@ from dysample_lib.upsamplers import (
     FADE,
     RIVALS,
     SAPA,
-    UPSAMPLERS,
     Deconv,
     PixelShuffle,
 )
@@ -52,11 +52,10 @@ def test_every_rival_has_a_reference() -> None:
 def test_nested_loops(scatter: Scatter, name: str, scale: int) -> None:
     module = scatter(build_upsampler(name, 3, scale).double(), std=0.3)
     x = torch.randn(1, 3, 3, 5, dtype=torch.float64)
-    maps = [x]
-    if UPSAMPLERS[name].guided:
-        maps.append(torch.randn(1, 3, 3 * scale, 5 * scale, dtype=torch.float64))
-    expected = REFERENCES[name](*(m[0].tolist() for m in maps), weights(module), scale)
-    assert_equal(module(*maps)[0], expected)
+    maps = inputs(name, x, scale)
+    lists = (m[0].tolist() for m in maps.values())
+    expected = REFERENCES[name](*lists, weights(module), scale)
+    assert_equal(module(**maps)[0], expected)
 
 
 def test_carafe_with_groups(scatter: Scatter) -> None:
@@ -74,7 +73,7 @@ def test_a_guide_of_other_channels(scatter: Scatter, build: Any) -> None:
     guide = torch.randn(1, 4, 4, 6, dtype=torch.float64)
     loops = reference.fade if build is FADE else reference.sapa
     expected = loops(x[0].tolist(), guide[0].tolist(), weights(module), 2)
-    assert_equal(module(x, guide)[0], expected)
+    assert_equal(module(x, guide=guide)[0], expected)
 
 
 @pytest.mark.parametrize(("channels", "scale"), [(256, 2), (32, 2), (12, 3)])
@@ -141,13 +140,13 @@ def test_an_open_gate_passes_the_guide_and_a_shut_one_nothing() -> None:
     assert gated.gate.bias is not None
     nn.init.zeros_(gated.gate.weight)
     nn.init.constant_(gated.gate.bias, 100.0)
-    torch.testing.assert_close(gated(x, guide), guide)
+    torch.testing.assert_close(gated(x, guide=guide), guide)
     with torch.no_grad():
-        assert torch.equal(gated(x, guide), guide)
+        assert torch.equal(gated(x, guide=guide), guide)
     nn.init.constant_(gated.gate.bias, -200.0)
-    torch.testing.assert_close(gated(x, guide), ungated(x, guide))
+    torch.testing.assert_close(gated(x, guide=guide), ungated(x, guide=guide))
     with torch.no_grad():
-        assert torch.equal(gated(x, guide), ungated(x, guide))
+        assert torch.equal(gated(x, guide=guide), ungated(x, guide=guide))
 
 
 def test_transposed_convolution_can_be_bilinear() -> None:

@@ -18,7 +18,7 @@ from upsampler_samples import (
 )
 
 from dysample_lib import LADDER, build_upsampler
-from dysample_lib.upsamplers import RIVALS, UPSAMPLERS, GuidedUpsampler
+from dysample_lib.upsamplers import CONTROLS, RIVALS, UPSAMPLERS, Upsampler
 
 Scatter = Callable[..., Any]
 
@@ -30,9 +30,16 @@ def test_the_registry_holds_the_ladder_and_the_rivals() -> None:
     assert not set(LADDER) & set(RIVALS)
     assert len({entry.label for entry in UPSAMPLERS.values()}) == len(NAMES)
     assert set(GUIDED) | set(BY_KERNELS) <= set(OFF_LADDER)
-    for name in NAMES:
-        guided = isinstance(build_upsampler(name, 16), GuidedUpsampler)
-        assert guided == UPSAMPLERS[name].guided
+    assert set(CONTROLS) <= set(NAMES)
+    assert not set(CONTROLS) & {*LADDER, *RIVALS}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_are_of_one_class_with_one_forward(name: str) -> None:
+    module = build_upsampler(name, 16)
+    assert isinstance(module, Upsampler)
+    assert type(module).forward is Upsampler.forward
+    assert module.guided == UPSAMPLERS[name].guided == (name in GUIDED)
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2])
@@ -43,7 +50,7 @@ def test_sizes(name: str, scale: int, batch: int) -> None:
     module = build_upsampler(name, channels, scale)
     for height, width in ((5, 7), (1, 1), (4, 9)):
         x = torch.randn(batch, channels, height, width, requires_grad=True)
-        y = module(*inputs(name, x, scale))
+        y = module(**inputs(name, x, scale))
         assert y.shape == (batch, channels, scale * height, scale * width)
         assert y.dtype == x.dtype
         y.sum().backward()
@@ -65,22 +72,25 @@ def test_output_size(name: str) -> None:
 def test_images_of_a_batch_do_not_mix(scatter: Scatter, name: str) -> None:
     module = scatter(build_upsampler(name, 16).double(), std=0.3)
     maps = inputs(name, torch.randn(3, 16, 5, 6, dtype=torch.float64))
-    alone = torch.cat([module(*(m[b : b + 1] for m in maps)) for b in range(3)])
-    torch.testing.assert_close(module(*maps), alone)
+    alone = torch.cat(
+        [module(**{k: m[b : b + 1] for k, m in maps.items()}) for b in range(3)]
+    )
+    torch.testing.assert_close(module(**maps), alone)
 
 
 @pytest.mark.parametrize("name", OFF_LADDER)
 def test_gradients(scatter: Scatter, name: str) -> None:
-    module = scatter(build_upsampler(name, 4).double(), std=0.3)
-    maps = inputs(name, torch.randn(2, 4, 3, 2, dtype=torch.float64))
-    arguments = [*maps, *module.parameters()]
+    module = scatter(build_upsampler(name, 8).double(), std=0.3)
+    maps = inputs(name, torch.randn(2, 8, 3, 2, dtype=torch.float64))
+    arguments = [*maps.values(), *module.parameters()]
 
     def call(*arguments: Tensor) -> Tensor:
         names = [name for name, _ in module.named_parameters()]
         parameters = dict(zip(names, arguments[len(maps) :], strict=True))
-        return torch.func.functional_call(module, parameters, arguments[: len(maps)])
+        given = dict(zip(maps, arguments, strict=False))
+        return torch.func.functional_call(module, parameters, (), given)
 
-    for m in maps:
+    for m in maps.values():
         m.requires_grad_()
     assert torch.autograd.gradcheck(call, arguments, fast_mode=True)
 
@@ -89,7 +99,7 @@ def test_gradients(scatter: Scatter, name: str) -> None:
 @pytest.mark.parametrize("name", BY_KERNELS)
 def test_kernels_sum_to_one(scatter: Scatter, name: str, scale: int) -> None:
     module = scatter(build_upsampler(name, 8, scale), std=0.3)
-    kernels = module.kernels(*inputs(name, torch.randn(2, 8, 3, 5), scale))
+    kernels = module.kernels(**inputs(name, torch.randn(2, 8, 3, 5), scale))
     assert kernels.shape == (2, 25, 3 * scale, 5 * scale)
     assert kernels.min() >= 0
     assert kernels.std() > 0.01
@@ -105,8 +115,8 @@ def test_a_constant_map_stays_constant(scatter: Scatter, name: str, scale: int) 
     x = torch.linspace(-2, 2, channels).view(1, -1, 1, 1).expand(1, -1, 6, 7)
     maps = inputs(name, x, scale)
     if getattr(module, "gated", False):
-        maps[1] = x[..., :1, :1].expand_as(maps[1])
-    y = module(*maps)
+        maps["guide"] = x[..., :1, :1].expand_as(maps["guide"])
+    y = module(**maps)
     if name in BY_KERNELS:
         border = 2 * scale
         y = y[..., border:-border, border:-border]
@@ -118,22 +128,23 @@ def test_a_constant_map_stays_constant(scatter: Scatter, name: str, scale: int) 
 def test_memory_formats(scatter: Scatter, name: str) -> None:
     module = scatter(build_upsampler(name, 16), std=0.1)
     maps = inputs(name, torch.randn(2, 16, 5, 6))
-    y = module(*maps)
-    for m in (
-        [m.contiguous(memory_format=torch.channels_last) for m in maps],
-        [m.mT.contiguous().mT for m in maps],
+    y = module(**maps)
+    for view in (
+        lambda m: m.contiguous(memory_format=torch.channels_last),
+        lambda m: m.mT.contiguous().mT,
     ):
-        torch.testing.assert_close(module(*m), y, rtol=1e-4, atol=1e-5)
+        viewed = module(**{k: view(m) for k, m in maps.items()})
+        torch.testing.assert_close(viewed, y, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision(name: str, dtype: torch.dtype) -> None:
     module = build_upsampler(name, 16).to(dtype)
-    maps = [m.to(dtype) for m in inputs(name, torch.randn(2, 16, 5, 6))]
-    y = module(*maps)
+    maps = inputs(name, torch.randn(2, 16, 5, 6).to(dtype))
+    y = module(**maps)
     assert y.dtype == dtype
-    exact = module.double()(*(m.double() for m in maps))
+    exact = module.double()(**{k: m.double() for k, m in maps.items()})
     error = (y.double() - exact).abs().max() / exact.abs().max()
     assert error <= 4 * torch.finfo(dtype).eps
 
@@ -142,11 +153,11 @@ def test_half_precision(name: str, dtype: torch.dtype) -> None:
 def test_autocast(name: str) -> None:
     module = build_upsampler(name, 16)
     maps = inputs(name, torch.randn(2, 16, 5, 6, requires_grad=True))
-    y = module(*maps)
+    y = module(**maps)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = module(*maps)
+        mixed = module(**maps)
         assert mixed.dtype == torch.float32
-        halves = module(*(m.bfloat16() for m in maps))
+        halves = module(**{k: m.bfloat16() for k, m in maps.items()})
         assert halves.dtype == torch.bfloat16
     mixed.sum().backward()
     scale = y.abs().max().item()
@@ -161,10 +172,11 @@ def test_compile(scatter: Scatter, name: str) -> None:
     torch._dynamo.reset()
     module = scatter(build_upsampler(name, 8), std=0.1)
     compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
-    x, *guide = inputs(name, torch.randn(2, 8, 5, 9, requires_grad=True))
+    x = torch.randn(2, 8, 5, 9, requires_grad=True)
+    maps = inputs(name, x)
     results = []
     for net in (compiled, module):
-        y = net(x, *guide)
+        y = net(**maps)
         results.append((y, *torch.autograd.grad(y.square().sum(), x)))
     for mine, theirs in zip(*results, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
@@ -182,7 +194,7 @@ def test_bad_maps_are_named(name: str) -> None:
         (torch.ones(1, 16, 3, 4).long(), TypeError, "x has to be floating point"),
     ):
         with pytest.raises(error, match=message):
-            module(x, *maps[1:])
+            module(**{**maps, "x": x})
     for options in ((0, 2), (16, 0)):
         with pytest.raises(ValueError, match=r"(in_channels|scale) has to be .* got 0"):
             build_upsampler(name, *options)
@@ -197,8 +209,8 @@ def test_bad_guides_are_named(name: str) -> None:
     with pytest.raises(TypeError, match=missing):
         module(x)
     with pytest.raises(TypeError, match="guide has to be a tensor, got tuple"):
-        module(x, (6, 8))
+        module(x, guide=(6, 8))
     for shape in ((1, 16, 3, 4), (1, 16, 6, 9), (1, 8, 6, 8), (2, 16, 6, 8)):
         got = str(shape).replace("(", r"\(").replace(")", r"\)")
         with pytest.raises(ValueError, match=rf"guide has to be .* {wanted}.*{got}"):
-            module(x, torch.randn(shape))
+            module(x, guide=torch.randn(shape))
