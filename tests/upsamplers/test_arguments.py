@@ -107,6 +107,7 @@ DIVIDE = "groups has to divide in_channels, got groups={} for in_channels={} ({}
 SHUFFLE = (
     'in_channels has to be divisible by scale² = {} for style="pl", got in_channels={}'
 )
+STD = "init_std has to be a finite number ≥ 0, got {}"
 INITIAL = "initial has to be one of 'nearest', 'bilinear', got {}"
 
 
@@ -152,6 +153,14 @@ INITIAL = "initial has to be one of 'nearest', 'bilinear', got {}"
         ),
         ({"initial": "zero"}, ValueError, INITIAL.format("'zero'")),
         ({"initial": None}, ValueError, INITIAL.format("None")),
+        (
+            {"limit": "hard"},
+            ValueError,
+            "limit has to be one of 'soft', 'tanh', got 'hard'",
+        ),
+        ({"init_std": -1}, ValueError, STD.format("-1")),
+        ({"init_std": float("inf")}, ValueError, STD.format("inf")),
+        ({"init_std": "0.1"}, TypeError, STD.format("'0.1' (str)")),
         ({"scope": 0}, ValueError, NUMBER.format("0")),
         ({"scope": -0.25}, ValueError, NUMBER.format("-0.25")),
         ({"scope": float("nan")}, ValueError, NUMBER.format("nan")),

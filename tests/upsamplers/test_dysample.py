@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dysample_lib import DySample
+from dysample_lib import DySample, point_sample
 
 Scatter = Callable[..., DySample]
 
@@ -226,6 +226,36 @@ def test_a_wrong_init_pos_is_refused(golden: list[dict[str, Tensor]]) -> None:
             net.load_state_dict({f"0.{k}": v for k, v in changed.items()})
         for name, parameter in net.state_dict().items():
             assert torch.equal(parameter, before[name])
+
+
+@pytest.mark.parametrize("style", ["lp", "pl"])
+@pytest.mark.parametrize("scope", [0.25, "dynamic"])
+def test_the_hard_limit(scatter: Scatter, style: str, scope: float | str) -> None:
+    """O = range · tanh(offset(X)) + initial: the points keep to their range."""
+    options: dict[str, Any] = {"style": style, "scope": scope}
+    hard = scatter(DySample(16, limit="tanh", **options).double(), std=2)
+    soft = DySample(16, **options).double()
+    soft.load_state_dict(hard.state_dict())
+    x = torch.randn(2, 16, 5, 6, dtype=torch.float64)
+    start = hard.initial_offsets(torch.float64)
+    reach = hard.walking_range(x)
+    linear = (soft.offsets(x) - start) / reach
+    assert_equal(hard.offsets(x) - start, reach * linear.tanh())
+    assert ((hard.offsets(x) - start).abs() <= reach + 1e-12).all()
+    assert ((soft.offsets(x) - start).abs() > reach).any()
+    assert_equal(hard(x), point_sample(x, hard.offsets(x), 2, hard.groups))
+    assert "limit='tanh'" in repr(hard)
+    assert "limit" not in repr(soft)
+
+
+def test_the_offset_layer_starts_as_wide_as_told() -> None:
+    for std in (0.02, 0.0):
+        module = DySample(256, init_std=std)
+        assert abs(module.offset.weight.std().item() - std) <= 0.05 * std
+        module.reset_parameters()
+        assert abs(module.offset.weight.std().item() - std) <= 0.05 * std
+        assert f"init_std={std}" in repr(module)
+    assert "init_std" not in repr(DySample(16))
 
 
 def test_repr_tells_the_variant() -> None:

@@ -1,4 +1,4 @@
-"""Every rung of the ladder: what it is, where it starts, what it keeps."""
+"""Every step of the ladder: what it is, where it starts, what it keeps."""
 
 from __future__ import annotations
 
