@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import nn
 
 from dysample_lib.data.base import SegmentationSet
@@ -26,6 +28,22 @@ def toy_set(count: int, split: str = "train") -> SegmentationSet:
         mask[:, edge:] = 1
     images = (images + 150 * masks[:, None]).to(torch.uint8)
     return SegmentationSet("toy", split, images, masks, ("dark", "bright"))
+
+
+def toy_folder(root: Path, train: int = 8, val: int = 4) -> Path:
+    """The toy in the layout of CamVid, which worker processes can load."""
+    for split, count in (("train", train), ("val", val)):
+        data = toy_set(count, split)
+        lines = []
+        for folder in (split, f"{split}annot"):
+            (root / folder).mkdir(parents=True)
+        for k, (image, mask) in enumerate(zip(data.images, data.masks, strict=True)):
+            names = f"{split}/{k}.png", f"{split}annot/{k}.png"
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(root / names[0])
+            Image.fromarray(mask.numpy()).save(root / names[1])
+            lines.append(" ".join(names))
+        (root / f"{split}.txt").write_text("\n".join(lines))
+    return root
 
 
 def toy_spec(**changes: Any) -> RunSpec:
