@@ -8,6 +8,9 @@ from pathlib import Path
 
 import torch
 
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux keeps a container's limits."""
+
 
 def default_device() -> torch.device:
     """Return the GPU where there is one, the CPU otherwise."""
@@ -27,11 +30,11 @@ def available_cores() -> int:
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
-    quota = _container_quota()
+    quota = _container_quota(CGROUP)
     return cores if quota is None else max(1, min(cores, int(quota)))
 
 
-def _container_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+def _container_quota(root: Path) -> float | None:
     """The cores that a Linux container may use, or None where nothing limits it."""
     try:
         quota, period = (root / "cpu.max").read_text().split()  # cgroup v2

@@ -58,11 +58,23 @@ class Record:
             _check_number(name, getattr(self, name), Integral)
         _check_number("seconds", self.seconds, Real)
         for name in ("metrics", "environment"):
-            if not isinstance(getattr(self, name), dict):
-                raise TypeError(f"{name} has to be an object, got {self.metrics!r}")
+            value = getattr(self, name)
+            if not isinstance(value, dict):
+                raise TypeError(f"{name} has to be an object, got {value!r}")
         for name, value in self.metrics.items():
             if not isinstance(value, Real) or isinstance(value, bool):
                 raise TypeError(f"metrics[{name!r}] has to be a number, got {value!r}")
+            if math.isinf(value):
+                raise ValueError(f"metrics[{name!r}] has to be finite, got {value!r}")
+        # Of NumPy's numbers JSON knows nothing.
+        plain = {
+            "metrics": {name: float(value) for name, value in self.metrics.items()},
+            "parameters": int(self.parameters),
+            "upsampler_parameters": int(self.upsampler_parameters),
+            "seconds": float(self.seconds),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     @property
     def key(self) -> str:

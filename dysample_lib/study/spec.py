@@ -12,12 +12,20 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
-from ..ops.checks import check_positive_integer
+from ..ops.checks import check_choice, check_positive_integer
 
 NOT_COMPUTED = ("budget",)
 """Fields that say why a run was made and change nothing in it."""
+
+CHOICES = {
+    "flips": ("", "h", "v", "hv"),
+    "device": ("cpu", "cuda"),
+    "precision": ("float32", "mixed"),
+}
+"""What a field can be."""
 
 
 @dataclass(frozen=True)
@@ -76,31 +84,28 @@ class RunSpec:
     budget: str = "record"
 
     def __post_init__(self) -> None:
+        for name in ("task", "dataset", "encoder", "decoder", "upsampler"):
+            _check_name(name, getattr(self, name))
         for name in ("epochs", "batch_size", "band", "width"):
             check_positive_integer(name, getattr(self, name))
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed has to be in 0 … 2**32 - 1, got {self.seed!r}")
         for name in ("learning_rate", "offset_rate", "encoder_rate"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                raise ValueError(f"{name} has to be a positive number, got {value!r}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(
-                f"weight_decay has to be a number ≥ 0, got {self.weight_decay!r}"
-            )
-        for name, choices in (
-            ("flips", ("", "h", "v", "hv")),
-            ("precision", ("float32", "mixed")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} has to be one of {', '.join(map(repr, choices))}, "
-                    f"got {getattr(self, name)!r}"
-                )
+            _check_number(name, getattr(self, name), positive=True)
+        _check_number("weight_decay", self.weight_decay)
+        _check_seed(self.seed)
+        if not isinstance(self.frozen, bool):
+            raise TypeError(f"frozen has to be True or False, got {self.frozen!r}")
+        for name, choices in CHOICES.items():
+            check_choice(name, getattr(self, name), choices)
         for name in ("dataset_options", "upsampler_options"):
-            # As JSON has it, so that what is read back is equal to what was written.
-            plain = json.loads(json.dumps(getattr(self, name), sort_keys=True))
-            object.__setattr__(self, name, plain)
+            self._set(name, _as_json_has_it(name, getattr(self, name)))
+        # Plain, so that 1 and 1.0, or NumPy's 1, do not name two runs.
+        for name in ("seed", "epochs", "batch_size", "band", "width"):
+            self._set(name, int(getattr(self, name)))
+        for name in ("learning_rate", "offset_rate", "encoder_rate", "weight_decay"):
+            self._set(name, float(getattr(self, name)))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -154,6 +159,42 @@ class RunSpec:
                 f"unknown: {', '.join(unknown) or 'none'}"
             )
         return cls(**values)
+
+
+def _check_name(field: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{field} has to be a name, got {value!r}")
+    if not value:
+        raise ValueError(f"{field} has to be a name, got an empty one")
+
+
+def _check_number(field: str, value: object, positive: bool = False) -> None:
+    wanted = f"{field} has to be a number {'> 0' if positive else '≥ 0'}, got {value!r}"
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(wanted)
+    if not 0 <= float(value) < math.inf or (positive and value == 0):
+        raise ValueError(wanted)
+
+
+def _check_seed(value: object) -> None:
+    wanted = f"seed has to be in 0 … 2**32 - 1, got {value!r}"
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(wanted)
+    if not 0 <= int(value) < 2**32:
+        raise ValueError(wanted)
+
+
+def _as_json_has_it(field: str, options: object) -> dict[str, Any]:
+    """The options, so that what is read back is equal to what was written."""
+    try:
+        plain = json.loads(json.dumps(options, sort_keys=True, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        plain = error
+    if not isinstance(plain, dict):
+        raise TypeError(
+            f"{field} has to be a dictionary of names and plain values, got {options!r}"
+        )
+    return plain
 
 
 def _digest(spec: RunSpec, apart: tuple[str, ...]) -> str:
