@@ -145,7 +145,7 @@ def outcome(how: str, what: str, dtype: str) -> dict[str, str]:
 
 
 def recorded() -> dict[str, Any]:
-    """What the last run of upsamplers/test_support.py with ``--record-support`` wrote."""
+    """What upsamplers/test_support.py with ``--record-support`` wrote last."""
     return json.loads(RECORD.read_text("utf-8"))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..ops.checks import check_positive_integer
+from ..ops.checks import check_choice, check_positive_integer
 from ..tasks import TASKS
 from ..train.progress import bar
 from .budget import testbed
@@ -38,9 +38,13 @@ class Comparison:
 
     def model(self, variant: str, seed: int = 0) -> Any:
         """The trained model of one run."""
-        return next(
-            run.model for run in self.runs[variant] if run.record.spec.seed == seed
-        )
+        check_choice("variant", variant, tuple(self.runs))
+        models = {run.record.spec.seed: run.model for run in self.runs[variant]}
+        if seed not in models:
+            raise ValueError(
+                f"seed has to be one of {', '.join(map(str, models))}, got {seed!r}"
+            )
+        return models[seed]
 
     def table(self, **options: Any) -> pd.DataFrame:
         """Scores and differences to the upsampler before, with their intervals.
@@ -76,7 +80,9 @@ def compare(
         **settings: of :func:`dysample_lib.study.run.resolve`.
     """
     specs = plan(upsamplers, seeds=seeds, root=root, **settings)
-    metric = metric or TASKS[specs[0].task].metrics[0]
+    metrics = TASKS[specs[0].task].metrics
+    metric = metric or metrics[0]
+    check_choice("metric", metric, metrics)
     runs: dict[str, list[Run]] = {}
     options: dict[str, Any] = {"root": root, "evaluate_every": evaluate_every}
     for spec in bar(specs, progress, "run"):
@@ -94,6 +100,8 @@ def plan(
 ) -> list[RunSpec]:
     """The specs of a comparison, seed by seed, so that a part of them is balanced.
 
+    What is named twice is there once.
+
     Args:
         upsamplers: see :func:`compare`.
         seeds: which, or how many; the budget's by default.
@@ -102,10 +110,14 @@ def plan(
     """
     if not upsamplers:
         raise ValueError("upsamplers has to hold at least one name, got none")
-    first = [resolve(name, root=root, **settings) for name in upsamplers]
-    return [
-        replace(spec, seed=seed) for seed in _seeds(seeds, first[0]) for spec in first
+    specs: list[RunSpec] = []
+    for name in upsamplers:
+        specs.append(resolve(name, root=root, **settings))
+        settings["data"] = specs[0].data  # read once
+    each = [
+        replace(spec, seed=seed) for seed in _seeds(seeds, specs[0]) for spec in specs
     ]
+    return list({spec.key: spec for spec in each}.values())
 
 
 def _seeds(seeds: int | Sequence[int] | None, spec: RunSpec) -> Sequence[int]:
@@ -114,4 +126,6 @@ def _seeds(seeds: int | Sequence[int] | None, spec: RunSpec) -> Sequence[int]:
     if isinstance(seeds, int):
         check_positive_integer("seeds", seeds)
         return range(seeds)
+    if not seeds:
+        raise ValueError("seeds has to hold at least one seed, got none")
     return seeds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
+import os
 import subprocess
 import tokenize
 from functools import cache
@@ -66,6 +67,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
         answer = subprocess.run(
             ["git", *arguments],
             cwd=folder,
+            # Inside a hook of git, its variables name another repository.
+            env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
             capture_output=True,
             text=True,
             check=False,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from ..data import DATASETS, fingerprint
@@ -17,7 +18,7 @@ from ..testbed.decoders import DECODERS
 from ..testbed.encoders import ENCODERS
 from ..train.checkpoints import load_checkpoint, read_checkpoint
 from ..train.fit import fit, load_trained_state, seeded
-from ..upsamplers import UPSAMPLERS
+from ..upsamplers import UPSAMPLERS, build_upsampler
 from .budget import current_budget, testbed
 from .provenance import code_digest, environment
 from .records import Record
@@ -69,7 +70,8 @@ def resolve(
         budget: its name; chosen by the machine by default.
         root: the data set's folder, where it has one.
         **fields: of :class:`~dysample_lib.study.spec.RunSpec`, instead of what the
-            testbed and the budget say; None leaves it to them.
+            testbed and the budget say; None leaves it to them. With ``data``, its
+            fingerprint, the data set is not read here.
 
     Raises:
         TypeError, ValueError: naming the argument that does not fit; nothing has been
@@ -104,6 +106,8 @@ def resolve(
             f"{', '.join(RunSpec.__dataclass_fields__)}"
         )
     chosen |= {name: value for name, value in fields.items() if value is not None}
+    with torch.device("meta"):  # refuses an option or a width, draws no weights
+        build_upsampler(name, chosen["width"], **options)
     spec = RunSpec(
         task=task,
         dataset=dataset,
@@ -115,19 +119,33 @@ def resolve(
         budget=budget,
         **chosen,
     )
-    return with_fingerprint(spec, root)
+    if spec.data:
+        return spec
+    return replace(spec, data=_fingerprint(TASKS[task].load(spec, root)))
 
 
-def with_fingerprint(spec: RunSpec, root: Path | str | None) -> RunSpec:
-    """The spec with the fingerprint of the data that it means."""
-    splits = load_splits(spec, root)
-    data = "-".join(fingerprint(split) for split in splits)
-    return replace(spec, data=data)
+def _fingerprint(splits: Splits) -> str:
+    return "-".join(fingerprint(split) for split in splits)
 
 
-def load_splits(spec: RunSpec, root: Path | str | None) -> Splits:
-    """Both splits of the run's data."""
-    return TASKS[spec.task].load(spec, root)
+def load_splits(spec: RunSpec, root: Path | str | None = None) -> Splits:
+    """Both splits of the run's data, the caller's own to change.
+
+    Args:
+        spec: of the run.
+        root: the data set's folder, where it has one.
+
+    Raises:
+        ValueError: if they are not the data that the run is of.
+    """
+    splits = TASKS[spec.task].load(spec, root)
+    found = _fingerprint(splits)
+    if spec.data and found != spec.data:
+        raise ValueError(
+            f"the data of {spec.dataset} has to be what the run is of, {spec.data}, "
+            f"got {found}: name its folder with root=… (--root)"
+        )
+    return splits
 
 
 def prepare(
@@ -147,12 +165,6 @@ def prepare(
         spec = resolve(upsampler, root=root, **settings)
     task = TASKS[spec.task]
     train, validation = load_splits(spec, root)
-    found = "-".join(fingerprint(split) for split in (train, validation))
-    if spec.data and found != spec.data:
-        raise ValueError(
-            f"the data of {spec.dataset} has to be what the run is of, "
-            f"{spec.data}, got {found}: name its folder with root=…"
-        )
     with seeded(spec.seed):
         model = task.build(spec, train)
     return Start(task, model, train, validation, spec)

@@ -33,6 +33,22 @@ def test_it_loads_both_splits_of_a_folder(tmp_path: Path) -> None:
     assert SEGMENTATION.load(spec, tmp_path).val.size == (16, 24)
 
 
+def test_it_builds_what_the_spec_says() -> None:
+    spec = toy_spec(
+        upsampler="grouping",
+        upsampler_options={"groups": 2},
+        decoder="fpn",
+        width=8,
+        frozen=True,
+    )
+    net = SEGMENTATION.build(spec, toy_set(2))
+    assert net.frozen
+    assert net.decoder.classify.out_channels == 2
+    assert type(net.decoder).__name__ == "FPNDecoder"
+    upsamplers = list(SEGMENTATION.upsamplers(net))
+    assert [(u.in_channels, u.groups) for u in upsamplers] == [(8, 2)] * 3
+
+
 class Says(nn.Module):
     """Gives the same logits for anything."""
 

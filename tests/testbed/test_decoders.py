@@ -72,3 +72,9 @@ def test_nothing_spatial_follows_the_encoder_in_the_pointwise_decoder() -> None:
     decoder = build(decoder="pointwise").decoder
     kernels = {m.kernel_size for m in decoder.modules() if isinstance(m, nn.Conv2d)}
     assert kernels == {(1, 1)}
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_options_reach_every_upsampler(decoder: str) -> None:
+    net = build(decoder=decoder, upsampler="grouping", options={"groups": 2})
+    assert {upsampler.groups for upsampler in net.decoder.upsamplers} == {2}
