@@ -15,16 +15,23 @@ from sphinx.environment import BuildEnvironment
 
 
 def open_doors(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """Let links find ``library.room.module.name`` as ``library.room.name`` as well."""
+    """Let links find ``library.room.module.name`` as any door has it that exports it.
+
+    The doors are the library's front door and its rooms.
+    """
     objects: dict[str, Any] = env.domaindata["py"]["objects"]
-    for documented, entry in list(objects.items()):
-        library, *parts = documented.split(".")
-        if len(parts) < 3 or entry.aliased:
-            continue
-        name = parts[2:]  # a method's has two parts
-        for door in (library, f"{library}.{parts[0]}"):
-            if name[0] in getattr(import_module(door), "__all__", ()):
-                objects[".".join([door, *name])] = entry._replace(aliased=True)
+    documented = [
+        (name.split("."), entry)
+        for name, entry in objects.items()
+        if name.count(".") >= 3 and not entry.aliased
+    ]
+    doors = {".".join(parts[:n]) for parts, _ in documented for n in (1, 2)}
+    for parts, entry in documented:
+        module, name = import_module(".".join(parts[:3])), parts[3:]
+        for door in map(import_module, doors):
+            exported = name[0] in getattr(door, "__all__", ())
+            if exported and getattr(door, name[0]) is getattr(module, name[0]):
+                objects[".".join([door.__name__, *name])] = entry._replace(aliased=True)
     return []
 
 
