@@ -27,8 +27,8 @@ class DySample(upsamplers.DySample):
     Raises:
         TypeError, ValueError: for arguments that do not fit, where a copy asserts.
 
-    >>> DySample(64, 2, "pl", 8, True)
-    DySample(64, scale=2, groups=8, style='pl', scope='dynamic', initial='bilinear')
+    >>> DySample(64, 2, "pl", 8, True).scope.weight.shape
+    torch.Size([16, 16, 1, 1])
     """
 
     def __init__(

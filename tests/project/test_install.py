@@ -74,6 +74,43 @@ def test_torch_alone_is_enough(absent: tuple[str, ...], tmp_path: Path) -> None:
     assert "Warning" not in result.stderr
 
 
+TRAINING = """
+import builtins, sys
+
+ABSENT = set(sys.argv[1:])
+there = builtins.__import__
+
+def ours_do_without(name, globals=None, *arguments):
+    # torchmetrics takes them where they are installed, and does without.
+    importer = (globals or {}).get("__name__", "")
+    if name.partition(".")[0] in ABSENT and importer.startswith("dysample_lib"):
+        raise ModuleNotFoundError(f"{importer} needs {name}")
+    return there(name, globals, *arguments)
+
+builtins.__import__ = ours_do_without
+
+import dysample_lib.__main__
+from dysample_lib.study import budget, compare, records, run, sweep, verify
+
+try:
+    from dysample_lib.study import tables
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+
+def test_training_needs_neither_tables_nor_statistics_nor_pictures() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", TRAINING, "pandas", "scipy", "matplotlib"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "dysample_lib.study.tables needs pandas\n"
+
+
 def test_torch_is_the_only_dependency() -> None:
     needed = [Requirement(text) for text in requires("dysample-lib") or []]
     core = [
@@ -86,10 +123,8 @@ def test_torch_is_the_only_dependency() -> None:
 
 
 def documented() -> list[str]:
-    rooms = pkgutil.iter_modules(
-        dysample_lib.upsamplers.__path__, "dysample_lib.upsamplers."
-    )
-    return ["dysample_lib.ops.sampling", *(room.name for room in rooms)]
+    found = pkgutil.walk_packages(dysample_lib.__path__, "dysample_lib.")
+    return [module.name for module in found if "__main__" not in module.name]
 
 
 def test_the_examples_in_the_documentation_run() -> None:
@@ -98,5 +133,5 @@ def test_the_examples_in_the_documentation_run() -> None:
         result = doctest.testmod(importlib.import_module(name))
         assert result.failed == 0, name
         attempted[name.rpartition(".")[2]] = result.attempted
-    for name in ("sampling", "dysample", "registry"):
+    for name in ("sampling", "dysample", "registry", "intervals", "verdicts"):
         assert attempted[name] > 0
