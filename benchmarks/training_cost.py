@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import random
 import statistics
 from dataclasses import replace
@@ -24,6 +23,8 @@ import torch
 from dysample_lib import __version__
 from dysample_lib.cost.timing import LEAST_REPEATS, thread_count
 from dysample_lib.data import SegmentationSet, load_dataset
+from dysample_lib.ops.devices import device_name
+from dysample_lib.study.markdown import markdown_table
 from dysample_lib.study.run import prepare
 from dysample_lib.train.fit import fit
 
@@ -70,14 +71,17 @@ def measure(turns: int) -> list[dict[str, Any]]:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table."""
-    lines = [
-        "| upsampler | images per second | time to bilinear's |",
-        "|---|---:|---:|",
+    cells = [
+        (
+            row["upsampler"],
+            f"{row['images_per_second']:.0f}",
+            f"{row['to_bilinear']:.2f}×",
+        )
+        for row in rows
     ]
-    for row in rows:
-        speed, ratio = row["images_per_second"], row["to_bilinear"]
-        lines.append(f"| {row['upsampler']} | {speed:.0f} | {ratio:.2f}× |")
-    return "\n".join(lines)
+    return markdown_table(
+        ("upsampler", "images per second", "time to bilinear's"), cells
+    )
 
 
 def main() -> None:
@@ -96,7 +100,7 @@ def main() -> None:
         "threads": threads,
         "turns": arguments.turns,
         "torch": torch.__version__,
-        "processor": platform.processor() or platform.machine(),
+        "processor": device_name("cpu"),
         "version": __version__,
     }
     print(markdown(rows))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from markdown_table import table
-
 from dysample_lib.figures import method
+from dysample_lib.study.markdown import markdown_table
 
 
 def run_times(timed: dict[str, Any] | None) -> str:
@@ -23,7 +22,8 @@ def run_times(timed: dict[str, Any] | None) -> str:
         f"threads: {timed['threads']}, PyTorch {timed['torch']}, "
         f"Python {timed['python']}:",
         "",
-        *table(("chapter", "minutes"), *rows),
+        markdown_table(("chapter", "minutes"), rows),
+        "",
         f"All together: {total / 60:.0f} minutes.",
     ]
     return "\n".join(lines) + "\n"
@@ -37,12 +37,16 @@ def support(recorded: dict[str, Any] | None) -> str:
     dtypes = list(
         dict.fromkeys(d for h in cells.values() for m in h.values() for d in m)
     )
-    rows = [("how", "what", *dtypes)]
+    rows = []
     for how, modes in cells.items():
         for what, found in modes.items():
             rows.append((how, what, *(said(found.get(dtype)) for dtype in dtypes)))
     versions = ", ".join(f"{name} {v}" for name, v in recorded["versions"].items())
-    lines = [*table(*rows), f"Memory formats: {', '.join(formats)}. With {versions}."]
+    lines = [
+        markdown_table(("how", "what", *dtypes), rows),
+        "",
+        f"Memory formats: {', '.join(formats)}. With {versions}.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -81,7 +85,8 @@ def operator_cost(measured: dict[str, Any] | None) -> str:
     ]
     about = measured["about"]
     lines = [
-        *table(("map", "mode", "bare [ms]", *columns), *cells),
+        markdown_table(("map", "mode", "bare [ms]", *columns), cells),
+        "",
         f"{conditions(about['repeats'], about)}, allocator: {about['allocator']}.",
     ]
     return "\n".join(lines) + "\n"
@@ -101,7 +106,8 @@ def training_cost(measured: dict[str, Any] | None) -> str:
     ]
     about = measured["about"]
     lines = [
-        *table(("upsampler", "tiles a second", "time to bilinear's"), *cells),
+        markdown_table(("upsampler", "tiles a second", "time to bilinear's"), cells),
+        "",
         f"{conditions(about['turns'], about)}.",
     ]
     return "\n".join(lines) + "\n"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from markdown_table import table
-
 from dysample_lib import LADDER
 from dysample_lib.figures import method
 from dysample_lib.metrics.registry import METRICS
@@ -12,6 +10,7 @@ from dysample_lib.study.intervals import (
     format_mean,
     mean_interval,
 )
+from dysample_lib.study.markdown import markdown_table
 from dysample_lib.study.records import Record, select
 from dysample_lib.study.tables import difference, scores, step_verdicts
 from dysample_lib.study.verdicts import Verdict, family, verdict
@@ -54,7 +53,8 @@ def found(records: list[Record]) -> str:
     }
     steps = step_verdicts(records, METRIC, predecessors=PREDECESSORS)
     change = f"change by the step [{METRICS[METRIC].difference_unit}]"
-    rows = [("step", METRICS[METRIC].heading, change, "so it")]
+    head = ("step", METRICS[METRIC].heading, change, "so it")
+    rows = []
     said: dict[str, list[str]] = {}
     for step in LADDER:
         title, mean = UPSAMPLERS[step].label, format_mean(means[step], METRIC)
@@ -67,7 +67,8 @@ def found(records: list[Record]) -> str:
     first = records[0].spec
     whole = verdict(difference(records, "grouping", "bilinear", METRIC), METRIC)
     lines = [
-        *table(*rows),
+        markdown_table(head, rows),
+        "",
         f"Means of {means['nearest'].n} seeds with 95 % intervals, {first.epochs} "
         f"epochs on {first.dataset}; differences are paired by seed, verdicts are "
         "corrected for the number of steps (Holm).",
@@ -114,13 +115,12 @@ def which(records: list[Record]) -> str:
     """The decisions: a sentence each, with the number that it rests on."""
     runs, scenes = select(records, **SETTING), select(records, **ELSEWHERE)
     price = {run.spec.upsampler: run.upsampler_parameters for run in runs}
-    rows = [
-        (
-            "so",
-            f"gain in {METRICS[METRIC].title} [points]",
-            "learned values of the upsamplers",
-        )
-    ]
+    head = (
+        "so",
+        f"gain in {METRICS[METRIC].title} [points]",
+        "learned values of the upsamplers",
+    )
+    rows = []
     choices = {f"{new} {old}": (new, old) for new, old in CHOICES}
     gains = family(
         {key: difference(runs, *pair, METRIC) for key, pair in choices.items()}, METRIC
@@ -137,7 +137,8 @@ def which(records: list[Record]) -> str:
     rest = [step for step in others if step not in beaten]
     away = verdict(difference(scenes, "grouping", "bilinear", METRIC), METRIC)
     lines = [
-        *table(*rows),
+        markdown_table(head, rows),
+        "",
         f"Measured over {setting(runs)}; intervals cover 95 %, "
         "decisions are corrected for their number (Holm).",
         "",
@@ -163,7 +164,8 @@ def rivals(records: list[Record]) -> str:
     if not others:
         return "No rival has been recorded yet.\n"
     heads = (f"{decoders[d]} [points]" for d in runs)
-    rows = [("DySample against", "reads a guide", *heads, "learned values")]
+    head = ("DySample against", "reads a guide", *heads, "learned values")
+    rows = []
     gains = []
     for of in runs.values():
         there = {run.spec.upsampler for run in of}
@@ -177,7 +179,8 @@ def rivals(records: list[Record]) -> str:
         guided = "yes" if UPSAMPLERS[other].guided else "no"
         rows.append((name(other), guided, *cells, f"{price[other]:,}"))
     lines = [
-        *table(*rows),
+        markdown_table(head, rows),
+        "",
         f"Gains of DySample in {METRICS[METRIC].title}, over {setting(first)}. There "
         f"DySample has {price['grouping']:,} learned values.",
     ]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..ops.devices import default_device
+from ..ops.devices import default_device, device_name
 from ..ops.parameters import count_parameters
 from ..upsamplers import Upsampler
 from .allocator import allocator
@@ -120,18 +118,18 @@ def measure(
             calls[index, "forward_ms"] = each.forward
             calls[index, "training_ms"] = each.training
         milliseconds = in_turns(calls, repeats, where)
-    about: dict[str, Any] = {
+    conditions: dict[str, Any] = {
         "repeats": repeats,
         "threads": count,
         "device": where.type,
-        "device_name": _device_name(where),
+        "device_name": device_name(where),
         "allocator": allocator(),
         "torch": torch.__version__,
     }
     for index, mode in calls:
         weighed[index][mode] = milliseconds[index, mode]
     return [
-        Cost(**asdict(setting), **measured, **about)
+        Cost(**asdict(setting), **measured, **conditions)
         for setting, measured in zip(settings, weighed, strict=True)
     ]
 
@@ -186,13 +184,3 @@ class Passes:
             "peak_inference_bytes": high_water(self.forward, device),
             "peak_training_bytes": high_water(self.training, device),
         }
-
-
-def _device_name(device: torch.device) -> str:
-    """The processor's or the GPU's own name."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    about = Path("/proc/cpuinfo")  # Python itself does not say it on Linux
-    lines = about.read_text().splitlines() if about.exists() else []
-    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-    return (names[0] if names else platform.processor()).strip() or platform.machine()

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..study.markdown import markdown_table
 from ..study.records import recorded_file
 from ..upsamplers import UPSAMPLERS
 from .setting import Cost, Setting
@@ -115,14 +116,8 @@ def cost_text(costs: Sequence[Cost]) -> str:
 def cost_markdown(costs: Sequence[Cost]) -> str:
     """The same as Markdown."""
     rows = _rows(costs)
-    titles = list(rows[0])
-    lines = [
-        f"{conditions(costs)}\n",
-        "| " + " | ".join(titles) + " |",
-        "|---|" + "---:|" * (len(titles) - 1),
-        *("| " + " | ".join(row.values()) + " |" for row in rows),
-    ]
-    return "\n".join(lines)
+    table = markdown_table(list(rows[0]), [list(row.values()) for row in rows])
+    return f"{conditions(costs)}\n\n{table}"
 
 
 def cost_json(costs: Sequence[Cost]) -> str:

@@ -4,6 +4,7 @@ In a notebook a cell ends with ``fig = figures.…(…)``: the figure is shown o
 the cell ends, and nothing else is printed. Needs matplotlib.
 """
 
+from .attainable import attainable_values
 from .coasts import boundary_band_panels, boundary_closeups, boundary_panels
 from .cost import cost_bubbles
 from .curves import forest_plot, ladder_plot, learning_curves
@@ -14,7 +15,6 @@ from .growth import growth_plot
 from .points import sampling_points
 from .precision import error_against_width
 from .ranges import offset_histogram, range_overlap, walking_ranges
-from .reach import reachable_values
 from .sensitivity import sensitivity_plot
 from .slopes import edge_slope, kink
 from .style import COLOURS, label, method, use_style
@@ -23,6 +23,7 @@ from .toy import number_line, number_tables, start_points
 
 __all__ = [
     "COLOURS",
+    "attainable_values",
     "boundary_band_panels",
     "boundary_closeups",
     "boundary_panels",
@@ -44,7 +45,6 @@ __all__ = [
     "offset_histogram",
     "pyramid_diagram",
     "range_overlap",
-    "reachable_values",
     "sampling_points",
     "scope_map",
     "segformer_diagram",

@@ -59,10 +59,10 @@ def same_size(**planes: np.ndarray) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def displacements(
+def per_point(
     name: str, offsets: Any, scale: int, groups: int
 ) -> tuple[np.ndarray, int, int]:
-    """Offsets (2·g·s², h, w) as (2, g, s, s, h, w), with h and w."""
+    """Offsets or ranges (2·g·s², h, w) as (2, g, s, s, h, w), with h and w."""
     result = array(name, offsets, 3)
     channels, height, width = result.shape
     if channels != 2 * groups * scale**2:
@@ -76,8 +76,8 @@ def displacements(
 def interleave(points: np.ndarray) -> np.ndarray:
     """(…, s, s, h, w) as maps (…, s·h, s·w): each point at its place in the output."""
     *lead, scale, _, height, width = points.shape
-    moved = np.moveaxis(points, (-4, -3), (-3, -1))  # (…, h, s, w, s)
-    return moved.reshape(*lead, scale * height, scale * width)
+    rows = np.moveaxis(points, (-4, -3), (-3, -1))  # (…, h, s, w, s)
+    return rows.reshape(*lead, scale * height, scale * width)
 
 
 def show(ax: Axes, background: Any, extent: tuple[float, float]) -> None:

@@ -125,7 +125,7 @@ def boundary_panels(
 
 @styled
 def boundary_band_panels(image: Any, truth_band: Any, predicted_band: Any) -> Figure:
-    """Boundary IoU by hand: the two bands, what they share, and the quotient.
+    """Boundary IoU by hand: the two bands, their intersection over their union.
 
     Args:
         image: (3, H, W).
@@ -138,19 +138,24 @@ def boundary_band_panels(image: Any, truth_band: Any, predicted_band: Any) -> Fi
     height, width = same_size(image=pixels, truth_band=true, predicted_band=predicted)
     grey = pixels.mean(-1, keepdims=True).repeat(3, -1)
     grey = grey / (255.0 if pixels.dtype == np.uint8 else 1.0) * 0.5 + 0.45
-    shared, either = true & predicted, true | predicted
+    intersection, union = true & predicted, true | predicted
     fig, axes = plt.subplots(
         1, 3, figsize=(8, 8 / 3 * height / width + 0.75), layout="constrained"
     )
     inks = {"true": (0.94, 0.89, 0.26), "predicted": (0.0, 0.45, 0.7)}
-    both = (0.1, 0.1, 0.1)
+    inks["intersection"] = (0.1, 0.1, 0.1)
+    iou = intersection.sum() / max(1, union.sum())
     panels: tuple[tuple[str, list[tuple[np.ndarray, tuple[float, ...]]]], ...] = (
         (f"true band\n{true.sum()} pixels", [(true, inks["true"])]),
         (f"predicted band\n{predicted.sum()} pixels", [(predicted, inks["predicted"])]),
         (
-            f"shared (black): {shared.sum()} of {either.sum()}\n"
-            f"IoU = {shared.sum() / max(1, either.sum()):.3f}",
-            [(true, inks["true"]), (predicted, inks["predicted"]), (shared, both)],
+            f"intersection (black) {intersection.sum()}\n"
+            f"of union {union.sum()}: IoU {iou:.3f}",
+            [
+                (true, inks["true"]),
+                (predicted, inks["predicted"]),
+                (intersection, inks["intersection"]),
+            ],
         ),
     )
     for ax, (title, layers) in zip(axes, panels, strict=True):

@@ -63,7 +63,7 @@ def cost_bubbles(
     """
     check_choice("latency", latency, ("forward_ms", "training_ms"))
     measure = find_metric(metric)
-    about = conditions(costs)
+    environment = conditions(costs)
     sizes = {(cost.shapes()[0], cost.output) for cost in costs}
     if len(sizes) > 1:
         raise ValueError(f"costs has to be of maps of one size, got {sorted(sizes)}")
@@ -93,14 +93,14 @@ def cost_bubbles(
     ax.grid()
     logarithmic(ax, "x", [bubble.x for bubble in bubbles])
     _area_legend(fig, most)
-    note(fig, about)
+    note(fig, environment)
     _name_bubbles(fig, ax, bubbles)
     return fig
 
 
-def note(fig: Figure, about: str) -> None:
+def note(fig: Figure, environment: str) -> None:
     """Write under the plot what its numbers were measured on."""
-    lines = textwrap.wrap(about, round(12.8 * fig.get_figwidth()))
+    lines = textwrap.wrap(environment, round(12.8 * fig.get_figwidth()))
     fig.supxlabel("\n".join(lines), fontsize=9.5, color=MUTED)
 
 

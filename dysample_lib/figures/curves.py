@@ -1,4 +1,4 @@
-"""Numbers over epochs and over rungs: curves, means with intervals, differences."""
+"""Numbers over epochs and over variants: curves, means with intervals, differences."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _rows(
 def ladder_plot(
     estimates: Mapping[str, Any], metric: str = "mean_iou", title: str = ""
 ) -> Figure:
-    """A metric for each rung, in the order given, with intervals where there are any.
+    """A metric for each variant, in the order given, with intervals where known.
 
     Args:
         estimates: upsampler → number as it is stored, or an object with ``mean``,

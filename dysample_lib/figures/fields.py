@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..ops.checks import check_positive_integer
-from ._inputs import displacements, draw_outline, interleave, label_map, show
-from .points import walks
+from ._inputs import draw_outline, interleave, label_map, per_point, show
+from .points import sampling_positions
 from .style import DIVERGING, INK, WIDTH, bare, styled
 
 
@@ -45,7 +45,7 @@ def offset_fields(
     average: bool = True,
     longest: float | None = None,
 ) -> Figure:
-    """The walks of each group's points as a field of colours, with the wheel's legend.
+    """Each group's learned offsets as a field of colours, with the wheel's legend.
 
     Args:
         offsets: O with the initial positions, (2·g·s², h, w), in feature pixels.
@@ -54,19 +54,19 @@ def offset_fields(
         image: (3, H, W).
         initial: where the points started, ``"bilinear"`` or ``"nearest"``.
         mask: (H, W) labels whose boundary is drawn on the fields, if given.
-        average: draw the mean walk of each pixel's s² points; otherwise each point's.
-            The mean is smooth, and blind to points that walk apart.
-        longest: the walk at the wheel's edge, in feature pixels; give the same one to
+        average: draw the mean offset of each pixel's s² points; otherwise each point's.
+            The mean is smooth, and blind to points that go apart.
+        longest: the offset at the wheel's edge, in feature pixels; give the same one to
             figures that are compared. By default all but the longest percent fit in.
     """
     check_positive_integer("groups", groups)
     if longest is not None and not longest > 0:
         raise ValueError(f"longest has to be a positive length, got {longest}")
-    first, last = walks(offsets, scale, groups, initial)
+    first, last = sampling_positions(offsets, scale, groups, initial)
     height, width = last.shape[-2:]
-    walked = last - first
+    learned = last - first
     # (2, g, h, w), or (2, g, s·h, s·w)
-    fields = walked.mean(axis=(2, 3)) if average else interleave(walked)
+    fields = learned.mean(axis=(2, 3)) if average else interleave(learned)
     if longest is None:
         # The last percent would otherwise grey out everything else.
         longest = max(float(np.quantile(np.hypot(*fields), 0.99)), 1e-9)
@@ -132,7 +132,7 @@ def scope_map(
         image: (3, H, W).
         mask: (H, W) labels whose boundary is drawn, if given.
     """
-    values, height, width = displacements("scope", scope, scale, groups)
+    values, height, width = per_point("scope", scope, scale, groups)
     shown = values.mean(axis=(0, 1, 2, 3))
     far = max(float(np.abs(shown - 0.25).max()), 0.01)
     fig, axes = plt.subplots(

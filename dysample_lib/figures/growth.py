@@ -38,7 +38,7 @@ def growth_plot(growths: Sequence[Growth], measure: str = "forward_ms") -> Figur
         ValueError: if there are none, or a cost is zero and has no logarithm.
     """
     check_choice("measure", measure, tuple(COLUMNS))
-    about = conditions([cost for growth in growths for cost in growth.costs])
+    environment = conditions([cost for growth in growths for cost in growth.costs])
     axes_of = list(dict.fromkeys(growth.axis for growth in growths))
     columns = min(2, len(axes_of))
     rows = math.ceil(len(axes_of) / columns)
@@ -62,7 +62,7 @@ def growth_plot(growths: Sequence[Growth], measure: str = "forward_ms") -> Figur
         ax.legend(title="exponent", fontsize=9, title_fontsize=9)
     for ax in axes.flat[len(axes_of) :]:
         ax.remove()
-    note(fig, about)
+    note(fig, environment)
     return fig
 
 

@@ -1,4 +1,4 @@
-"""Where sampling points started and where they walked, as arrows."""
+"""Where sampling points start and where their offsets put them, as arrows."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..ops.sampling import initial_positions
-from ._inputs import displacements, draw_outline, label_map, show
+from ._inputs import draw_outline, label_map, per_point, show
 from .style import HIGHLIGHT, TRUTH, bare, styled
 
 MOST_ARROWS = 1600
 
 
-def walks(
+def sampling_positions(
     offsets: Any, scale: int, groups: int, initial: str = "bilinear"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and ends of all points, each (2, g, s, s, h, w), in feature pixels.
+    """Initial and final positions, each (2, g, s, s, h, w), in feature pixels.
 
     Args:
         offsets: O with the initial positions, (2·g·s², h, w) or with a batch of one,
@@ -27,13 +27,13 @@ def walks(
         groups: g.
         initial: where the points started, ``"bilinear"`` or ``"nearest"``.
     """
-    moved, height, width = displacements("offsets", offsets, scale, groups)
+    points, height, width = per_point("offsets", offsets, scale, groups)
     centres = np.stack(
         np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5, indexing="xy")
     )
     starts = initial_positions(scale, initial).numpy()
     first = centres[:, None, None, None] + starts[:, None, :, :, None, None]
-    last = centres[:, None, None, None] + moved
+    last = centres[:, None, None, None] + points
     return np.broadcast_to(first, last.shape), last
 
 
@@ -53,7 +53,7 @@ def sampling_points(
     """Arrows from where each point started to where it samples, over the image.
 
     Where there are more than 1600 points, every second, third, … feature pixel is
-    drawn with all of its points. Arrows are as long as the walk, unless magnified.
+    drawn with all of its points. Arrows are as long as the offset, unless magnified.
 
     Args:
         background: image (3, H, W), or a feature map (H, W), stretched over the grid.
@@ -64,9 +64,9 @@ def sampling_points(
         initial: where the points started, ``"bilinear"`` or ``"nearest"``.
         mask: (H, W) labels whose boundary is drawn, if given.
         zoom: top, left, height and width of the part to show, in feature pixels.
-        magnify: how many times longer than the walk an arrow is; the title says so.
+        magnify: how many times longer than the offset an arrow is; the title says so.
     """
-    first, last = walks(offsets, scale, groups, initial)
+    first, last = sampling_positions(offsets, scale, groups, initial)
     height, width = last.shape[-2:]
     if not 0 <= group < groups:
         raise ValueError(f"group has to be in 0 … {groups - 1}, got {group}")
@@ -115,10 +115,10 @@ def sampling_points(
     )
     bare(ax)
     ax.set(xlim=(left, left + wide), ylim=(top + tall, top))
-    walked = np.hypot(*(last - first)[:, group])
+    length = np.hypot(*(last - first)[:, group])
     ax.set_title(
-        f"{height} × {width} feature pixels; walk: median {np.median(walked):.2f}, "
-        f"longest {walked.max():.2f} pixels"
+        f"{height} × {width} feature pixels; offsets: median {np.median(length):.2f}, "
+        f"longest {length.max():.2f} pixels"
         + (f"\narrows drawn {magnify:g} times as long" if magnify != 1 else "")
     )
     return fig

@@ -18,11 +18,18 @@ def default_device() -> torch.device:
 
 
 def device_name(device: torch.device | str | None = None) -> str:
-    """Return the card's name, or the processor's architecture for a CPU."""
+    """The GPU's or the processor's own name; its architecture where it says none."""
     where = default_device() if device is None else torch.device(device)
     if where.type == "cuda":
         return torch.cuda.get_device_name(where)
-    return platform.machine()
+    return processor_name()
+
+
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name by ``cpuinfo``: Python itself does not know it on Linux."""
+    lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return (names[0] if names else platform.processor()).strip() or platform.machine()
 
 
 def available_cores() -> int:

@@ -124,12 +124,12 @@ def test_boundary_band_panels_state_the_quotient(tile):
     other = one.clone()
     one[0, :6], other[0, 3:9] = True, True
     fig = figures.boundary_band_panels(tile[0], one, other)
-    assert titles(fig)[2] == "shared (black): 3 of 9\nIoU = 0.333"
+    assert titles(fig)[2] == "intersection (black) 3\nof union 9: IoU 0.333"
 
 
 def test_arrows_end_where_the_sampling_grid_reads(learned):
     grid = sampling_grid(learned, 2)[0]  # (g, s·h, s·w, 2)
-    _, last = points.walks(learned, 2, 2)
+    _, last = points.sampling_positions(learned, 2, 2)
     ends = _inputs.interleave(last)  # (2, g, s·h, s·w)
     size = torch.tensor([4.0, 3.0])
     expected = ((grid + 1) / 2 * size).movedim(-1, 0)
@@ -140,7 +140,8 @@ def test_sampling_points_draw_one_arrow_per_point(tile, learned):
     image, truth = tile
     fig = figures.sampling_points(image, learned, 2, 2, group=1, mask=truth)
     (arrows,) = fig.findobj(Quiver)
-    first, last = (part[:, 1].reshape(2, -1) for part in points.walks(learned, 2, 2))
+    both = points.sampling_positions(learned, 2, 2)
+    first, last = (positions[:, 1].reshape(2, -1) for positions in both)
     assert arrows.N == 3 * 4 * 4
     np.testing.assert_allclose(arrows.XY.T, first)
     np.testing.assert_allclose((arrows.U, arrows.V), last - first)
@@ -169,7 +170,7 @@ def test_many_arrows_are_thinned_out_by_whole_pixels():
 def test_offset_fields_have_a_panel_per_group(tile, groups):
     offsets = initial_positions(2).flatten(1).repeat(1, groups).reshape(-1, 1, 1)
     offsets = offsets.expand(-1, 3, 4).clone()
-    offsets[: 4 * groups] += 0.1  # all points of all groups walk to the right
+    offsets[: 4 * groups] += 0.1  # all points of all groups go to the right
     fig = figures.offset_fields(
         offsets, 2, groups, tile[0], mask=tile[1], average=False
     )

@@ -15,7 +15,7 @@ from .style import COLOURS, INK, MUTED, WIDTH, styled
 
 
 @styled
-def reachable_values(row: Any, kernel: int = 5, pixel: int | None = None) -> Figure:
+def attainable_values(row: Any, kernel: int = 5, pixel: int | None = None) -> Figure:
     """The pairs (A, B) that one output value of a two-channel row can take.
 
     Left by moving a sampling point along the row, right by weighing the pixels of a
@@ -41,7 +41,7 @@ def reachable_values(row: Any, kernel: int = 5, pixel: int | None = None) -> Fig
         1, 2, figsize=(WIDTH, 3.6), sharex=True, sharey=True, layout="constrained"
     )
     left.plot(*values, color=COLOURS["grouping"], linewidth=3, gid="line")
-    left.set_title("a moved point: a line")
+    left.set_title("a sampling point: a line")
     hull = window[ConvexHull(window).vertices]
     right.fill(*hull.T, color=COLOURS["carafe"], alpha=0.3, linewidth=0, gid="area")
     right.set_title(f"a {kernel}-pixel kernel: an area")

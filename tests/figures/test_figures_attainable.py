@@ -1,4 +1,4 @@
-"""The picture of what a moved point and what a kernel can give."""
+"""The picture of what a sampling point and what a kernel can give."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import pytest
 import torch
 from figure_samples import named
 
-from dysample_lib.figures import reachable_values
+from dysample_lib.figures import attainable_values
 
 ROW = torch.tensor([[1.0, 2.0, 4.0, 5.0, 4.5], [1.0, 3.0, 3.5, 2.0, 0.5]])
 
 
-def test_a_point_walks_on_a_line_and_a_kernel_fills_the_hull():
-    fig = reachable_values(ROW, kernel=3)
+def test_a_point_stays_on_a_line_and_a_kernel_fills_the_hull():
+    fig = attainable_values(ROW, kernel=3)
     (line,) = named(fig, "line")
     np.testing.assert_allclose(line.get_xydata(), ROW.T)
     (area,) = named(fig, "area")
@@ -22,7 +22,7 @@ def test_a_point_walks_on_a_line_and_a_kernel_fills_the_hull():
 
 
 def test_the_border_is_held():
-    (area,) = named(reachable_values(ROW, kernel=5, pixel=0), "area")
+    (area,) = named(attainable_values(ROW, kernel=5, pixel=0), "area")
     corners = {tuple(corner) for corner in area.get_xy().tolist()}
     assert corners == {tuple(place) for place in ROW.T[:3].tolist()}
 
@@ -37,4 +37,4 @@ def test_the_border_is_held():
 )
 def test_bad_arguments_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        reachable_values(**options)
+        attainable_values(**options)
