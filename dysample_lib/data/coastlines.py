@@ -20,37 +20,35 @@ cosine of the latitude elsewhere.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..ops.checks import check_choice
 from .base import SPLITS, SegmentationSet
 from .earth import (
+    BANDS,
     IMAGERY,
     LAND,
     PIXELS_PER_DEGREE,
-    World,
+    TilePosition,
+    cut_images,
+    cut_tiles,
     load_world,
     resolve_root,
+    tile_grid,
     world_map,
 )
 from .memory import keep
 
 __all__ = [
-    "BAND_DEGREES",
     "MINORITY_SHARE",
-    "NORTH",
     "PROTAGONIST",
     "PROTAGONIST_PLACE",
-    "SOUTH",
     "STRIDES",
     "TILE",
     "TRAIN_BANDS",
     "VAL_BANDS",
-    "TilePosition",
     "load_coastlines",
     "tile_at",
     "tile_positions",
@@ -59,64 +57,27 @@ __all__ = [
 
 TILE = 96  # pixels
 STRIDES = {"train": 48, "val": 96}  # pixels between neighbouring tiles of a band
-NORTH, SOUTH = 72, -56  # degrees of latitude
 MINORITY_SHARE = 0.05  # of a tile's pixels, for water and for land
 
-BAND_DEGREES = 20
 VAL_BANDS = ((-60, -40), (-20, 0), (40, 60), (100, 120))  # (west, east), degrees
-TRAIN_BANDS = tuple(
-    (west, west + BAND_DEGREES)
-    for west in range(-180, 180, BAND_DEGREES)
-    if (west, west + BAND_DEGREES) not in VAL_BANDS
-)
+TRAIN_BANDS = tuple(band for band in BANDS if band not in VAL_BANDS)
 
 PROTAGONIST = 26
 """The tile of the validation split that the book returns to in every chapter."""
 PROTAGONIST_PLACE = "Scotland, its firths, sea lochs and islands (56° N, 4° W)"
 
 
-class TilePosition(NamedTuple):
-    """Where a tile lies.
-
-    Attributes:
-        row: its uppermost row in the world's imagery; 0 begins at 90° N.
-        column: its leftmost column; 0 begins at 180° W.
-        latitude: of its centre, in degrees, north positive.
-        longitude: of its centre, in degrees, east positive.
-    """
-
-    row: int
-    column: int
-    latitude: float
-    longitude: float
-
-
-def _cut(array: NDArray[np.uint8], positions: list[TilePosition]) -> NDArray[np.uint8]:
-    return np.stack(
-        [array[p.row : p.row + TILE, p.column : p.column + TILE] for p in positions]
-    )
-
-
-def _choose(world: World, split: str) -> list[TilePosition]:
-    """All tiles of a split: band by band from the west, column by column."""
-    stride = STRIDES[split]
-    top, bottom = ((90 - latitude) * PIXELS_PER_DEGREE for latitude in (NORTH, SOUTH))
-    land = world.surface == LAND
-    positions = []
-    for west, east in VAL_BANDS if split == "val" else TRAIN_BANDS:
-        left, right = ((180 + edge) * PIXELS_PER_DEGREE for edge in (west, east))
-        for column in range(left, right - TILE + 1, stride):
-            for row in range(top, bottom - TILE + 1, stride):
-                share = land[row : row + TILE, column : column + TILE].mean()
-                if min(share, 1 - share) >= MINORITY_SHARE:
-                    latitude = 90 - (row + TILE / 2) / PIXELS_PER_DEGREE
-                    longitude = (column + TILE / 2) / PIXELS_PER_DEGREE - 180
-                    positions.append(
-                        TilePosition(
-                            row, column, round(latitude, 6), round(longitude, 6)
-                        )
-                    )
-    return positions
+def _choose(split: str, root: Path | None) -> list[TilePosition]:
+    """The tiles of a split's bands that have enough of water and of land."""
+    land = load_world(root).surface == LAND
+    bands = VAL_BANDS if split == "val" else TRAIN_BANDS
+    grid = tile_grid(bands, TILE, STRIDES[split])
+    shares = cut_tiles(land, grid, TILE).mean((1, 2))
+    return [
+        position
+        for position, share in zip(grid, shares, strict=True)
+        if min(share, 1 - share) >= MINORITY_SHARE
+    ]
 
 
 def load_coastlines(
@@ -138,14 +99,12 @@ def load_coastlines(
         FileNotFoundError, ValueError: see :func:`~.earth.load_world`.
     """
     positions = tile_positions(split, root=root)
-    world = load_world(root)
-    images = np.ascontiguousarray(_cut(world.imagery, positions).transpose(0, 3, 1, 2))
-    surface = _cut(world.surface, positions)
+    surface = cut_tiles(load_world(root).surface, positions, TILE)
     masks = surface if lakes else (surface == LAND).astype(np.uint8)
     return SegmentationSet(
         "coastlines",
         split,
-        torch.from_numpy(images),
+        cut_images(positions, TILE, root),
         torch.from_numpy(masks),
         ("water", "land", "lake") if lakes else ("water", "land"),
         protagonist=PROTAGONIST if split == "val" else 0,
@@ -157,10 +116,7 @@ def tile_positions(split: str, *, root: str | Path | None = None) -> list[TilePo
     """Where the tiles of a split lie, in the order of the set."""
     check_choice("split", split, SPLITS)
     folder = resolve_root(root)
-    chosen = keep(
-        ("tile positions", split, folder),
-        lambda: _choose(load_world(folder), split),
-    )
+    chosen = keep(("coastlines' tiles", split, folder), lambda: _choose(split, folder))
     return list(chosen)
 
 

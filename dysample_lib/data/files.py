@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 Size = tuple[int, int]  # height, width
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def check_size(size: object) -> Size:
@@ -62,6 +67,42 @@ def _shape(image: Image.Image) -> Size:
     return image.height, image.width
 
 
+def read_pair(
+    paths: tuple[Path, Path], size: Size | None, labels: Collection[int], remedy: str
+) -> tuple[Tensor, NDArray[np.uint8]]:
+    """Read an image and its label map.
+
+    Args:
+        paths: of the image and of the label map.
+        size: height and width to resize to: the image bilinearly, the label map by the
+            nearest pixel. None keeps the stored size.
+        labels: those that the label map may have.
+        remedy: what the reader of an error message can do.
+
+    Returns:
+        The image (3, H, W) and the labels (H, W), both uint8.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file cannot be decoded, or the label map has another label or a
+            size other than its image's.
+    """
+    image_path, mask_path = paths
+    image = _decode(image_path, remedy).convert("RGB")
+    mask = _decode(mask_path, remedy)
+    if _shape(mask) != _shape(image):
+        raise ValueError(
+            f"{mask_path} has the size {_shape(mask)} (height, width), its image "
+            f"{image_path} has {_shape(image)}; {remedy}"
+        )
+    _check_labels(mask, mask_path, labels, remedy)
+    if size is not None and _shape(image) != size:
+        height, width = size
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+        mask = mask.resize((width, height), Image.Resampling.NEAREST)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1), np.array(mask)
+
+
 def read_pairs(
     pairs: list[tuple[Path, Path]],
     size: Size | None,
@@ -92,32 +133,23 @@ def read_pairs(
     height, width = size or _shape(_decode(first, remedy))
 
     def read(pair: tuple[Path, Path]) -> tuple[Tensor, Tensor]:
-        image_path, mask_path = pair
-        image = _decode(image_path, remedy).convert("RGB")
-        labels = _decode(mask_path, remedy)
-        if _shape(labels) != _shape(image):
+        image, labels = read_pair(pair, size, table, remedy)
+        if labels.shape != (height, width):
             raise ValueError(
-                f"{mask_path} has the size {_shape(labels)} (height, width), its image "
-                f"{image_path} has {_shape(image)}; {remedy}"
-            )
-        if size is None and _shape(image) != (height, width):
-            raise ValueError(
-                f"{image_path} has the size {_shape(image)} (height, width), {first} "
+                f"{pair[0]} has the size {labels.shape} (height, width), {first} "
                 f"has {(height, width)}; give size=(height, width) to resize all"
             )
-        _check_labels(labels, mask_path, table, remedy)
-        if _shape(image) != (height, width):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-            labels = labels.resize((width, height), Image.Resampling.NEAREST)
-        return (
-            torch.from_numpy(np.array(image)).permute(2, 0, 1),
-            torch.from_numpy(lookup[np.array(labels)]),
-        )
+        return image, torch.from_numpy(lookup[labels])
 
     images = torch.empty(len(pairs), 3, height, width, dtype=torch.uint8)
     masks = torch.empty(len(pairs), height, width, dtype=torch.uint8)
-    with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock
-        for index, (image, mask) in enumerate(pool.map(read, pairs)):
-            images[index] = image
-            masks[index] = mask
+    for index, (image, mask) in enumerate(in_threads(read, pairs)):
+        images[index] = image
+        masks[index] = mask
     return images, masks
+
+
+def in_threads(read: Callable[[Item], Result], items: list[Item]) -> Iterator[Result]:
+    """``map(read, items)``, several at once: Pillow decodes outside Python's lock."""
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(read, items)

@@ -9,13 +9,13 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from .base import SegmentationSet
+from .base import DataSet
 
 LENGTH = 16  # hexadecimal digits: 64 bits
 NAMES = ("name", "split", "protagonist")  # these say what a set is called
 
 
-def fingerprint(data: SegmentationSet, *, decoded: bool = False) -> str:
+def fingerprint(data: DataSet, *, decoded: bool = False) -> str:
     """Sixteen hexadecimal digits that differ where a set's content does.
 
     The first digits of a SHA-256 over all that a run sees of the set: types, shapes
@@ -29,11 +29,12 @@ def fingerprint(data: SegmentationSet, *, decoded: bool = False) -> str:
             machines, and the digits would with them.
     """
     apart = NAMES if decoded or not data.checksum else (*NAMES, "images")
+    names = [field.name for field in fields(data) if field.name not in apart]
+    names.append(names.pop(names.index("checksum")))  # last, as records have it
     digest = hashlib.sha256()
-    for field in fields(data):
-        if field.name not in apart:
-            digest.update(f"{field.name}=".encode())
-            _add(digest, getattr(data, field.name))
+    for name in names:
+        digest.update(f"{name}=".encode())
+        _add(digest, getattr(data, name))
     return digest.hexdigest()[:LENGTH]
 
 

@@ -64,16 +64,15 @@ def nbytes(value: object) -> int:
     return 0
 
 
-def stamp(folder: Path) -> tuple[int, int, int]:
-    """What changes with the files of a folder: their number, bytes and newest time."""
-    count = total = newest = 0
+def stamp(folder: Path) -> int:
+    """A number that changes with a folder's files: their names, sizes and times."""
+    files = set()
     for where, _, names in os.walk(folder):
         for name in names:
+            path = os.path.join(where, name)
             try:
-                status = os.stat(os.path.join(where, name))
+                status = os.stat(path)
             except OSError:  # a dangling link, or deleted a moment ago
                 continue
-            count += 1
-            total += status.st_size
-            newest = max(newest, status.st_mtime_ns)
-    return count, total, newest
+            files.add((path, status.st_size, status.st_mtime_ns))
+    return hash(frozenset(files))

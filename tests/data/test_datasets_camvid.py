@@ -12,7 +12,7 @@ from data_samples import CAMVID_PREFIX as PREFIX
 from data_samples import CAMVID_SIZE, draw_camvid
 from PIL import Image
 
-from dysample_lib.data import load_dataset
+from dysample_lib.data import fingerprint, load_dataset
 
 REAL = Path(
     os.environ.get("DYSAMPLE_CAMVID")
@@ -171,3 +171,14 @@ def test_the_real_set(split: str, count: int) -> None:
     assert rows[road].double().mean() > dataset.size[0] / 2
     green = images[:, 1].double()
     assert green[sky].mean() > green.mean() + 50
+
+
+@needs_camvid
+def test_recorded_runs_are_of_the_real_set() -> None:
+    """The fingerprint that the records have; a PNG is decoded alike everywhere."""
+    size = (90, 120)
+    digits = [
+        fingerprint(load_dataset("camvid", split, root=REAL, size=size))
+        for split in ("train", "val")
+    ]
+    assert digits == ["4a43c4e027579052", "863c5d910f9b26f2"]

@@ -12,22 +12,22 @@ from torch import Tensor
 
 from dysample_lib.data import SegmentationSet, load_dataset
 from dysample_lib.data.coastlines import (
-    BAND_DEGREES,
     MINORITY_SHARE,
-    NORTH,
     PROTAGONIST,
-    SOUTH,
     TILE,
     TRAIN_BANDS,
     VAL_BANDS,
     tile_positions,
 )
 from dysample_lib.data.earth import (
+    BAND_DEGREES,
     HEIGHT,
     LAKE,
     LAND,
+    NORTH,
     OCEAN,
     PIXELS_PER_DEGREE,
+    SOUTH,
     WIDTH,
     load_world,
 )

