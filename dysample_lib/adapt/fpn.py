@@ -1,42 +1,74 @@
-"""DySample in torchvision's feature pyramid network, and in its detectors."""
+"""Any upsampler in torchvision's feature pyramid network, and in its detectors."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, TypeGuard, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, TypeVar
 
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
-from ..upsamplers import DySample
+from ..ops.output_size import fit
+from ..upsamplers import DySample, build_upsampler
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Factory = Callable[[int, int], nn.Module]
 Model = TypeVar("Model", bound=nn.Module)
 
 
-class DySampleFPN(FeaturePyramidNetwork):
-    """torchvision's feature pyramid network with DySample in its top-down path.
+def top_down(
+    laterals: Sequence[Tensor], upsamplers: Iterable[nn.Module]
+) -> list[Tensor]:
+    """The top-down path of a feature pyramid (Lin et al., 2017): add and upsample.
+
+    Args:
+        laterals: a map (B, C, H_i, W_i) for each level, finest first, each half as
+            large as the one before, rounded up or down.
+        upsamplers: what brings level i + 1 to level i, finest first. Guided ones get
+            the lateral map that their result is added to.
+
+    Returns:
+        The sums, finest first; of the coarsest level its lateral map.
+    """
+    sums = [laterals[-1]]
+    steps = list(zip(laterals[:-1], upsamplers, strict=True))
+    for lateral, upsample in reversed(steps):
+        x, (height, width) = sums[0], lateral.shape[2:]
+        if getattr(upsample, "guided", False):
+            guide = fit(lateral, (2 * x.shape[2], 2 * x.shape[3]))
+            x = upsample(x, guide=guide)
+        else:
+            x = upsample(x)
+        sums.insert(0, lateral + fit(x, (height, width)))
+    return sums
+
+
+class UpsamplerFPN(FeaturePyramidNetwork):
+    """torchvision's feature pyramid network with an upsampler in its top-down path.
 
     A drop-in for ``torchvision.ops.FeaturePyramidNetwork`` (Lin et al., 2017), whose
     ``inner_blocks``, ``layer_blocks`` and ``extra_blocks`` keep their state-dict keys.
     New are ``upsamplers``: ``upsamplers.{i}`` brings level i + 1 to level i, where
-    level 0 is the finest. With their points at the initial positions the network is
-    torchvision's with bilinear interpolation; with ``initial="nearest"`` it is
-    torchvision's as it stands.
+    level 0 is the finest. With ``upsampler="nearest"`` it is torchvision's network.
 
     A level of odd size, 33 say, has a coarser one of 17 or of 16: the upsampled map of
     34 is cut to 33, or the last line of one of 32 is repeated, so that a pixel still
-    covers two by two of the finer level. (torchvision resizes to 33. With
-    ``initial="nearest"`` the result is the same for 17, as ResNets have it.)
+    covers two by two of the finer level. (torchvision resizes to 33; for 17, as ResNets
+    have it, that is the same.)
 
     Args:
         in_channels_list: channels of each level, finest first.
         out_channels: channels of the pyramid.
         extra_blocks: as for torchvision, levels to add on top.
         norm_layer: as for torchvision, normalisation after each convolution.
-        **dysample_options: of :class:`dysample_lib.DySample`: ``groups``, ``style``,
-            ``scope``, ``initial``.
+        upsampler: a name of :data:`dysample_lib.upsamplers.UPSAMPLERS`, or a factory
+            called as ``factory(out_channels, 2)`` for each upsampler. Guided ones get
+            the lateral map that their result is added to.
 
     Shape:
         * input: an ordered dict of maps (B, C_i, H_i, W_i), finest first, each half as
@@ -45,17 +77,12 @@ class DySampleFPN(FeaturePyramidNetwork):
           ``extra_blocks``
 
     Raises:
-        TypeError, ValueError: for options that DySample refuses, and in the forward
-            pass for levels that do not halve.
-
-    Parameters (section 4.2 of the paper, ResNet-50): an upsampler of 256 channels has
-    256 · 2·g·s² = 8,192 weights (and 32 biases), so that four levels, three upsamplers,
-    add 24,576 weights and 96 biases. The published +24.6K is this; the published +32.7K
-    is 4 · 8,192 = 32,768, four upsamplers. Dynamic scope doubles the weights: +49.2K,
-    +65.5K. See :func:`~dysample_lib.ops.parameters.count_parameters`.
+        TypeError, ValueError: for an upsampler that is none or does not suit the
+            channels, in the forward pass for levels that do not halve, and from
+            ``torch.jit.script``; ``torch.export`` captures it.
 
     >>> import torch
-    >>> fpn = DySampleFPN([8, 16], 32)
+    >>> fpn = UpsamplerFPN([8, 16], 32, upsampler="carafe")
     >>> maps = {"fine": torch.zeros(1, 8, 9, 8), "coarse": torch.zeros(1, 16, 5, 4)}
     >>> fpn(maps)["fine"].shape
     torch.Size([1, 32, 9, 8])
@@ -67,28 +94,34 @@ class DySampleFPN(FeaturePyramidNetwork):
         out_channels: int,
         extra_blocks: ExtraFPNBlock | None = None,
         norm_layer: Callable[..., nn.Module] | None = None,
-        **dysample_options: Any,
+        *,
+        upsampler: str | Factory = "grouping",
     ) -> None:
         super().__init__(in_channels_list, out_channels, extra_blocks, norm_layer)
-        for fixed in ("in_channels", "scale"):
-            if fixed in dysample_options:
-                raise TypeError(
-                    f"{fixed} is no option, got {fixed}={dysample_options[fixed]!r}: "
-                    "the pyramid gives DySample its channels, and its scale is 2"
-                )
+        if isinstance(upsampler, str):
+            build: Factory = partial(build_upsampler, upsampler)
+        elif callable(upsampler) and not isinstance(upsampler, nn.Module):
+            build = upsampler
+        else:
+            raise TypeError(
+                "upsampler has to be a name or a factory called with channels and "
+                f"scale, got {type(upsampler).__name__}"
+            )
         self.upsamplers = nn.ModuleList(
-            DySample(out_channels, 2, **dysample_options) for _ in in_channels_list[1:]
+            build(out_channels, 2) for _ in in_channels_list[1:]
         )
 
     @classmethod
-    def from_fpn(
-        cls, fpn: FeaturePyramidNetwork, **dysample_options: Any
-    ) -> DySampleFPN:
+    def from_fpn(cls, fpn: FeaturePyramidNetwork, **options: Any) -> Self:
         """Build one around the blocks of ``fpn``.
 
         The blocks are taken over, not copied: their parameters stay the ones that an
         optimizer may hold, frozen ones stay frozen. The upsamplers are new, on the
         device and in the dtype of the blocks.
+
+        Args:
+            fpn: torchvision's pyramid.
+            **options: what the class takes after ``norm_layer``.
 
         Raises:
             TypeError: if ``fpn`` is no pyramid or has a forward of its own.
@@ -106,7 +139,7 @@ class DySampleFPN(FeaturePyramidNetwork):
         out_channels = fpn.layer_blocks[0][0].out_channels
         weight = fpn.layer_blocks[0][0].weight
         # Channels of 1: the blocks made here are thrown away.
-        new = cls([1] * len(fpn.inner_blocks), out_channels, **dysample_options)
+        new = cls([1] * len(fpn.inner_blocks), out_channels, **options)
         new.upsamplers.to(weight.device, weight.dtype)
         new.inner_blocks = fpn.inner_blocks
         new.layer_blocks = fpn.layer_blocks
@@ -125,20 +158,64 @@ class DySampleFPN(FeaturePyramidNetwork):
             )
         for i in range(len(maps) - 1):
             _check_halves(names[i], maps[i], names[i + 1], maps[i + 1])
-        inner = self.inner_blocks[-1](maps[-1])
-        results = [self.layer_blocks[-1](inner)]
-        for i in range(len(maps) - 2, -1, -1):
-            lateral = self.inner_blocks[i](maps[i])
-            upsampled = self.upsamplers[i](inner, output_size=lateral.shape[-2:])
-            inner = lateral + upsampled
-            results.insert(0, self.layer_blocks[i](inner))
+        laterals = [f(y) for f, y in zip(self.inner_blocks, maps, strict=True)]
+        sums = top_down(laterals, self.upsamplers)
+        results = [f(y) for f, y in zip(self.layer_blocks, sums, strict=True)]
         if self.extra_blocks is not None:
             results, names = self.extra_blocks(results, maps, names)
         return OrderedDict(zip(names, results, strict=True))
 
+    def __prepare_scriptable__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be scripted, as its upsamplers are any that "
+            "fit; torch.export captures it"
+        )
 
-def with_dysample_fpn(detector: Model, **dysample_options: Any) -> Model:
-    """Put DySample into the feature pyramid of ``detector``, and return it.
+
+class DySampleFPN(UpsamplerFPN):
+    """:class:`UpsamplerFPN` with DySample.
+
+    With the points at their initial positions the network is torchvision's with
+    bilinear interpolation; with ``initial="nearest"`` it is torchvision's as it stands.
+
+    Args:
+        in_channels_list, out_channels, extra_blocks, norm_layer: of
+            :class:`UpsamplerFPN`.
+        **dysample_options: of :class:`dysample_lib.DySample`: ``groups``, ``style``,
+            ``scope``, ``initial``.
+
+    Parameters (section 4.2 of the paper, ResNet-50): an upsampler of 256 channels has
+    256 · 2·g·s² = 8,192 weights (and 32 biases), so that four levels, three upsamplers,
+    add 24,576 weights and 96 biases. The published +24.6K is this; the published +32.7K
+    is 4 · 8,192 = 32,768, four upsamplers. Dynamic scope doubles the weights: +49.2K,
+    +65.5K. See :func:`~dysample_lib.ops.parameters.count_parameters`.
+    """
+
+    def __init__(
+        self,
+        in_channels_list: list[int],
+        out_channels: int,
+        extra_blocks: ExtraFPNBlock | None = None,
+        norm_layer: Callable[..., nn.Module] | None = None,
+        **dysample_options: Any,
+    ) -> None:
+        for fixed in ("in_channels", "scale"):
+            if fixed in dysample_options:
+                raise TypeError(
+                    f"{fixed} is no option, got {fixed}={dysample_options[fixed]!r}: "
+                    "the pyramid gives DySample its channels, and its scale is 2"
+                )
+        super().__init__(
+            in_channels_list,
+            out_channels,
+            extra_blocks,
+            norm_layer,
+            upsampler=partial(DySample, **dysample_options),
+        )
+
+
+def with_upsampler_fpn(detector: Model, upsampler: str | Factory = "grouping") -> Model:
+    """Put an upsampler into the feature pyramid of ``detector``, and return it.
 
     For the models of torchvision's Faster R-CNN, Mask R-CNN and RetinaNet builders with
     a ResNet-50 backbone, and any other model that holds a ``FeaturePyramidNetwork``
@@ -149,11 +226,17 @@ def with_dysample_fpn(detector: Model, **dysample_options: Any) -> Model:
 
     Args:
         detector: a model, pretrained or not.
-        **dysample_options: see :class:`DySampleFPN`.
+        upsampler: see :class:`UpsamplerFPN`.
 
     Raises:
-        TypeError, ValueError: if there is no pyramid to change, or if an option does
-            not fit; the detector is unchanged then.
+        TypeError, ValueError: if there is no pyramid to change, or if the upsampler
+            does not fit; the detector is unchanged then.
+    """
+    return _replace(detector, partial(UpsamplerFPN.from_fpn, upsampler=upsampler))
+
+
+def with_dysample_fpn(detector: Model, **dysample_options: Any) -> Model:
+    """The same with DySample: see :func:`with_upsampler_fpn` and :class:`DySampleFPN`.
 
     >>> from torchvision.models.detection import retinanet_resnet50_fpn
     >>> detector = retinanet_resnet50_fpn(weights=None, weights_backbone=None)
@@ -161,14 +244,20 @@ def with_dysample_fpn(detector: Model, **dysample_options: Any) -> Model:
     >>> count_parameters(with_dysample_fpn(detector), of=DySample)
     Parameters(weights=16384, biases=64)
     """
+    return _replace(detector, partial(DySampleFPN.from_fpn, **dysample_options))
+
+
+def _replace(
+    detector: Model, build: Callable[[FeaturePyramidNetwork], UpsamplerFPN]
+) -> Model:
     if not isinstance(detector, nn.Module):
         raise TypeError(
             f"detector has to be a torch.nn.Module, got {type(detector).__name__}"
         )
     if isinstance(detector, FeaturePyramidNetwork):
         raise TypeError(
-            "detector has to hold its pyramid, got the pyramid itself: "
-            "see DySampleFPN.from_fpn"
+            "detector has to hold its pyramid, got the pyramid itself: see from_fpn of "
+            "UpsamplerFPN and DySampleFPN"
         )
     found = [
         (name, module)
@@ -180,7 +269,7 @@ def with_dysample_fpn(detector: Model, **dysample_options: Any) -> Model:
             "detector has to hold a torchvision.ops.FeaturePyramidNetwork that runs "
             f"torchvision's forward, got a {type(detector).__name__} without one"
         )
-    new = {fpn: DySampleFPN.from_fpn(fpn, **dysample_options) for _, fpn in found}
+    new = {fpn: build(fpn) for _, fpn in found}
     for name, fpn in found:
         path, _, child = name.rpartition(".")
         setattr(detector.get_submodule(path), child, new[fpn])

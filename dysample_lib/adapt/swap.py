@@ -6,6 +6,7 @@ import fnmatch
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from ..ops.parameters import count_parameters
-from ..upsamplers import UPSAMPLERS, Bilinear, Nearest
+from ..upsamplers import UPSAMPLERS, Bilinear, Nearest, build_upsampler
 
 Factory = Callable[[int, int], nn.Module]
 Where = str | Callable[[str, nn.Module], bool]
@@ -166,14 +167,14 @@ def swap_upsamplers(
 
 
 def _factory(upsampler: object) -> tuple[str, Factory]:
-    choices = {name: u.build for name, u in UPSAMPLERS.items() if not u.guided}
+    choices = [name for name, entry in UPSAMPLERS.items() if not entry.guided]
     if isinstance(upsampler, str):
         if upsampler not in choices:
             raise ValueError(
                 f"upsampler has to be one of {', '.join(choices)}, which take one map, "
                 f"or a factory, got {upsampler!r}"
             )
-        return upsampler, choices[upsampler]
+        return upsampler, partial(build_upsampler, upsampler)
     if not callable(upsampler) or isinstance(upsampler, nn.Module):
         raise TypeError(
             "upsampler has to be a name or a factory called with channels and scale, "

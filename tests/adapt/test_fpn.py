@@ -1,4 +1,4 @@
-"""DySampleFPN against torchvision's pyramid, alone and in torchvision's detectors."""
+"""Pyramids with upsamplers against torchvision's pyramid."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
 from dysample_lib import DySample
-from dysample_lib.adapt.fpn import DySampleFPN, with_dysample_fpn
+from dysample_lib.adapt.fpn import (
+    DySampleFPN,
+    UpsamplerFPN,
+    with_dysample_fpn,
+    with_upsampler_fpn,
+)
 from dysample_lib.ops.parameters import count_parameters
+from dysample_lib.upsamplers import UPSAMPLERS, build_upsampler
 
 CHANNELS = [4, 6, 8]
 EVEN = [(24, 16), (12, 8), (6, 4)]
@@ -145,6 +151,72 @@ def test_all_upsamplers_learn() -> None:
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("name", UPSAMPLERS)
+@pytest.mark.parametrize("sizes", [ODD, [(33, 21), (16, 10), (8, 5)]])
+def test_every_upsampler_at_every_size(name: str, sizes: Any) -> None:
+    fpn = UpsamplerFPN(CHANNELS, 8, upsampler=name)
+    assert [repr(u) for u in fpn.upsamplers] == [repr(build_upsampler(name, 8))] * 2
+    x = pyramid(sizes, torch.float32)
+    out = fpn(x)
+    assert [tuple(y.shape) for y in out.values()] == [(2, 8, *s) for s in sizes]
+    sum(y.square().sum() for y in out.values()).backward()
+    for parameter in fpn.parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0
+
+
+def test_nearest_is_torchvisions_pyramid() -> None:
+    fpn = FeaturePyramidNetwork(CHANNELS, 8, LastLevelMaxPool()).double()
+    ours = UpsamplerFPN.from_fpn(fpn, upsampler="nearest")
+    assert type(ours) is UpsamplerFPN
+    for sizes in (EVEN, ODD):
+        x = pyramid(sizes)
+        assert_same(ours(x), fpn(x))
+
+
+class Told(nn.Module):
+    """Returns its guide, and notes what it was given."""
+
+    guided = True
+
+    def __init__(self, channels: int, scale: int) -> None:
+        super().__init__()
+        self.asked = (channels, scale)
+
+    def forward(self, x: Tensor, *, guide: Tensor) -> Tensor:
+        assert guide.shape[2:] == (2 * x.shape[2], 2 * x.shape[3])
+        return guide
+
+
+@pytest.mark.parametrize("sizes", [EVEN, ODD, [(33, 21), (16, 10), (8, 5)]])
+def test_the_guide_is_the_lateral_map(sizes: Any) -> None:
+    fpn = UpsamplerFPN(CHANNELS, 8, upsampler=Told).double()
+    assert [u.asked for u in fpn.upsamplers] == [(8, 2), (8, 2)]
+    x = pyramid(sizes)
+    out = fpn(x)
+    for i in (0, 1):
+        lateral = fpn.inner_blocks[i](x[f"c{i}"])
+        expected = fpn.layer_blocks[i](2 * lateral)
+        expected, cut = (
+            y[..., : sizes[1][0], : sizes[1][1]] for y in (expected, out[f"c{i}"])
+        )
+        # Where the guide is repeated at the border, it is cut off again.
+        torch.testing.assert_close(cut, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")
+@pytest.mark.parametrize("name", ["grouping", "sapa"])
+def test_captured_but_not_scripted(name: str) -> None:
+    fpn = UpsamplerFPN(CHANNELS, 8, LastLevelMaxPool(), upsampler=name)
+    fpn.requires_grad_(False)
+    model = nn.Sequential(fpn).eval()
+    with pytest.raises(TypeError, match="UpsamplerFPN cannot be scripted, as its up"):
+        torch.jit.script(model)
+    x = pyramid(ODD, torch.float32)
+    program = torch.export.export(fpn, (x,))
+    for name, value in program.module()(x).items():
+        torch.testing.assert_close(value, fpn(x)[name])
+
+
 @pytest.mark.parametrize(
     ("levels", "scope", "weights", "biases", "published"),
     [
@@ -192,6 +264,16 @@ def small() -> FeaturePyramidNetwork:
         ),
         (lambda: DySampleFPN(CHANNELS, 8, group=2), TypeError, "'group'"),
         (
+            lambda: UpsamplerFPN(CHANNELS, 8, upsampler="linear"),
+            ValueError,
+            "upsampler has to be one of nearest, bilinear",
+        ),
+        (
+            lambda: with_upsampler_fpn(nn.Sequential(small()), DySample(8)),  # type: ignore[arg-type]
+            TypeError,
+            "upsampler has to be a name or a factory called with channels and scale",
+        ),
+        (
             lambda: DySampleFPN.from_fpn(nn.Identity()),  # type: ignore[arg-type]
             TypeError,
             "fpn has to be a torchvision.ops.FeaturePyramidNetwork, got Identity",
@@ -219,7 +301,7 @@ def small() -> FeaturePyramidNetwork:
         (
             lambda: with_dysample_fpn(small()),
             TypeError,
-            "got the pyramid itself: see DySampleFPN.from_fpn",
+            "got the pyramid itself: see from_fpn of UpsamplerFPN",
         ),
         (
             lambda: DySampleFPN(CHANNELS, 8)({"a": torch.zeros(1, 4, 2, 2)}),

@@ -12,7 +12,12 @@ from torchvision.models import detection
 from torchvision.ops import FeaturePyramidNetwork
 
 from dysample_lib import DySample
-from dysample_lib.adapt.fpn import DySampleFPN, with_dysample_fpn
+from dysample_lib.adapt.fpn import (
+    DySampleFPN,
+    UpsamplerFPN,
+    with_dysample_fpn,
+    with_upsampler_fpn,
+)
 from dysample_lib.ops.parameters import count_parameters
 
 # What the builder is, how many upsamplers its pyramid has, and how to keep a run small.
@@ -94,3 +99,22 @@ def test_a_refused_option_leaves_the_detector_as_it_was() -> None:
     with pytest.raises(ValueError, match="groups"):
         with_dysample_fpn(model, groups=3)
     assert type(model[0]) is FeaturePyramidNetwork
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")
+@pytest.mark.parametrize("name", ["nearest", "carafe", "sapa"])
+def test_any_upsampler_goes_into_a_detector(name: str) -> None:
+    backbone = detection.backbone_utils.resnet_fpn_backbone(
+        backbone_name="resnet18", weights=None
+    )
+    detector = detection.RetinaNet(backbone, num_classes=3, min_size=64, max_size=64)
+    state = detector.state_dict()
+    assert with_upsampler_fpn(detector.eval(), name) is detector
+    assert type(detector.backbone.fpn) is UpsamplerFPN
+    found = detector.load_state_dict(state, strict=False)
+    assert found.unexpected_keys == []
+    assert bool(found.missing_keys) == (name != "nearest")
+    with torch.no_grad():
+        assert len(detector([torch.rand(3, 64, 64)])) == 1
+    with pytest.raises(TypeError, match="UpsamplerFPN cannot be scripted"):
+        torch.jit.script(detector)
