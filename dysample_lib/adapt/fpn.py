@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, TypeVar
 
@@ -11,41 +11,14 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
-from ..ops.output_size import fit
 from ..upsamplers import DySample, build_upsampler
+from .pyramid import top_down
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Factory = Callable[[int, int], nn.Module]
 Model = TypeVar("Model", bound=nn.Module)
-
-
-def top_down(
-    laterals: Sequence[Tensor], upsamplers: Iterable[nn.Module]
-) -> list[Tensor]:
-    """The top-down path of a feature pyramid (Lin et al., 2017): add and upsample.
-
-    Args:
-        laterals: a map (B, C, H_i, W_i) for each level, finest first, each half as
-            large as the one before, rounded up or down.
-        upsamplers: what brings level i + 1 to level i, finest first. Guided ones get
-            the lateral map that their result is added to.
-
-    Returns:
-        The sums, finest first; of the coarsest level its lateral map.
-    """
-    sums = [laterals[-1]]
-    steps = list(zip(laterals[:-1], upsamplers, strict=True))
-    for lateral, upsample in reversed(steps):
-        x, (height, width) = sums[0], lateral.shape[2:]
-        if getattr(upsample, "guided", False):
-            guide = fit(lateral, (2 * x.shape[2], 2 * x.shape[3]))
-            x = upsample(x, guide=guide)
-        else:
-            x = upsample(x)
-        sums.insert(0, lateral + fit(x, (height, width)))
-    return sums
 
 
 class UpsamplerFPN(FeaturePyramidNetwork):

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..adapt.pyramid import top_down
 from ..ops.pointwise import PointwiseConv2d
 from ..upsamplers import UPSAMPLERS, build_upsampler
 from .encoders import conv_norm_relu
@@ -164,11 +165,8 @@ class FPNDecoder(Decoder):
     def forward(self, levels: list[Tensor]) -> Tensor:
         """Return predictions at the finest map's size."""
         laterals = [f(x) for f, x in zip(self.lateral, levels, strict=True)]
-        x = laterals.pop()
-        for step in range(len(self.upsamplers)):
-            lateral = laterals.pop()
-            x = lateral + self.upsample(step, x, lateral)
-        return self.classify(self.smooth(x))
+        finest_first = list(self.upsamplers)[::-1]
+        return self.classify(self.smooth(top_down(laterals, finest_first)[0]))
 
 
 DECODERS: dict[str, type[Decoder]] = {

@@ -152,10 +152,10 @@ def test_all_upsamplers_learn() -> None:
 
 
 @pytest.mark.parametrize("name", UPSAMPLERS)
-@pytest.mark.parametrize("sizes", [ODD, [(33, 21), (16, 10), (8, 5)]])
-def test_every_upsampler_at_every_size(name: str, sizes: Any) -> None:
+def test_every_upsampler_at_odd_sizes(name: str) -> None:
     fpn = UpsamplerFPN(CHANNELS, 8, upsampler=name)
     assert [repr(u) for u in fpn.upsamplers] == [repr(build_upsampler(name, 8))] * 2
+    sizes = [(13, 9), (7, 4), (3, 2)]  # cut, and repeated
     x = pyramid(sizes, torch.float32)
     out = fpn(x)
     assert [tuple(y.shape) for y in out.values()] == [(2, 8, *s) for s in sizes]
