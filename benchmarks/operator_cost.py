@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from functools import partial
 from typing import Any
 
@@ -35,6 +34,8 @@ from dysample_lib import DySample, __version__, sampling_grid
 from dysample_lib.cost import in_turns, keep_memory
 from dysample_lib.cost.allocator import allocator
 from dysample_lib.cost.timing import LEAST_REPEATS
+from dysample_lib.ops.devices import device_name
+from dysample_lib.study.markdown import markdown_table
 
 SIZES = (
     (1, 256, 120, 120),
@@ -147,17 +148,19 @@ def measure(
 def markdown(rows: list[dict[str, Any]]) -> str:
     """Milliseconds, and in brackets how many times ``bare``."""
     names = list(rows[0]["milliseconds"])
-    lines = [
-        "| size | variant | mode | " + " | ".join(names) + " |",
-        "|---|---|---|" + "---:|" * len(names),
+    cells = [
+        (
+            row["size"],
+            row["variant"],
+            row["mode"],
+            *(
+                f"{row['milliseconds'][k]:.2f} ({row['to_bare'][k]:.2f}×)"
+                for k in names
+            ),
+        )
+        for row in rows
     ]
-    for row in rows:
-        cells = [
-            f"{row['milliseconds'][k]:.2f} ({row['to_bare'][k]:.2f}×)" for k in names
-        ]
-        head = [row["size"], row["variant"], row["mode"]]
-        lines.append("| " + " | ".join(head + cells) + " |")
-    return "\n".join(lines)
+    return markdown_table(("size", "variant", "mode", *names), cells)
 
 
 def main() -> None:
@@ -189,7 +192,7 @@ def main() -> None:
         "repeats": arguments.repeats,
         "allocator": allocator(),
         "torch": torch.__version__,
-        "processor": platform.processor() or platform.machine(),
+        "processor": device_name("cpu"),
         "version": __version__,
     }
     print(markdown(rows))

@@ -41,7 +41,7 @@ ELSEWHERE = {"dataset": "camvid", "decoder": "segformer", "budget": "record"}
 
 
 def name(upsampler: str) -> str:
-    """What prose calls it: DySample+ where a rung is + dynamic scope (DySample+)."""
+    """What prose calls it: DySample+ where a step is + dynamic scope (DySample+)."""
     said = method(upsampler)
     return f"{said} interpolation" if upsampler in ("nearest", "bilinear") else said
 
