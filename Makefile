@@ -18,7 +18,7 @@ endif
 QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html notebooks tables front viewer stills test lint hosted pdf clean
+.PHONY: help setup book html lab notebooks tables front viewer stills test lint hosted pdf clean
 
 help: ## list these targets
 	@echo "The DySample book: make <target> [PYTHON=python3.12] [DYSAMPLE_BUDGET=quick|full]"
@@ -34,6 +34,9 @@ book: $(VENV)/.book-installed ## run every notebook on this machine, build the s
 
 html: $(VENV)/.book-installed ## build the site from the committed outputs (seconds)
 	@$(BIN)/python book/scripts/build.py
+
+lab: $(VENV)/.book-installed ## open the chapters in JupyterLab, with this environment and this machine's budget
+	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python -m jupyterlab notebooks
 
 # What is committed comes from the quick budget on a CPU, whatever machine this is.
 notebooks: $(VENV)/.book-installed ## run every notebook in place, ready to commit

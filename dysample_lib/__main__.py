@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -268,8 +270,25 @@ def _cost(options: argparse.Namespace) -> int:
     return 0
 
 
+def _print_anything() -> None:
+    """Escape what a console or a redirected file cannot encode, rather than fail.
+
+    As JSON does, so that a record stays one.
+    """
+
+    def escape(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+    codecs.register_error("json_escape", escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="json_escape")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
+    _print_anything()
     options = _parser().parse_args(arguments)
     try:
         status: int = options.job(options)

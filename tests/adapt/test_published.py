@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,3 +97,22 @@ def test_where_a_copy_asserts_there_are_words(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         DySample(*arguments)
+
+
+class Copy(Published):
+    """A copy of the authors' file, as a model holds one."""
+
+
+def test_the_page_runs(scatter: Callable[..., Any]) -> None:
+    """The page on copies, block by block, in a model that has them."""
+    page = Path(__file__).parents[2] / "book" / "coming_from_a_copy.md"
+    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    assert len(blocks) == 7
+    up = nn.Upsample(scale_factor=2)
+    up.i, up.f = 1, -1  # type: ignore[assignment]
+    detector = nn.Sequential(nn.Conv2d(3, 8, 1), up)
+    old = scatter(Copy(64, dynamic=True))
+    names = {"old": old, "detector": detector, "model": nn.Sequential(copy.copy(old))}
+    for block in blocks:
+        exec(block, names)
+    assert isinstance(detector[1], dysample_lib.DySample) and detector[1].f == -1

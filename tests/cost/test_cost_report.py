@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -174,3 +179,30 @@ def test_the_recorded_bill_is_that_of_this_code(monkeypatch):
         module = cost.build()
         assert cost.parameters == sum(p.numel() for p in module.parameters())
         assert (cost.flops_layers, cost.flops_reading) == module.flops(120, 120)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_nothing_measured_is_lost_to_an_encoding(encoding: str) -> None:
+    """As on Windows, or with the output redirected in a plain locale."""
+    command = [sys.executable, "-m", "dysample_lib", "cost", "--upsamplers", "nearest"]
+    command += ["--channels", "4", "--size", "4", "5", "--repeats", "7"]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        check=True,
+    )
+    shown = done.stdout.decode(encoding)
+    assert r" \u2192 " in shown and "nearest" in shown.splitlines()[-1]
+
+
+def test_json_stays_json_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = [sample_cost(device_name="a GPU® × 2 😀")]
+    monkeypatch.setattr("dysample_lib.cost.compare", lambda *_, **__: costs)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["cost", "--allocator", "default", "--format", "json"]) == 0
+    stream.flush()
+    written = stream.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    assert json.loads(written) == [asdict(cost) for cost in costs]

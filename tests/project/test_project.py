@@ -164,6 +164,14 @@ def test_make_book_runs_copies_and_builds_the_site_from_them(checkout):
     ]
 
 
+def test_make_lab_opens_the_chapters_with_the_environment_s_kernel(checkout):
+    spy = 'echo "$JUPYTER_PREFER_ENV_PATH ${DYSAMPLE_BUDGET-unset} $*" >> calls.txt\n'
+    write_script(checkout / ".venv" / "bin" / "python", spy)
+    assert make(checkout, "lab").returncode == 0
+    assert calls(checkout)[-1] == "1 unset -m jupyterlab notebooks"
+    assert any(call.endswith("-e .[book]") for call in calls(checkout))
+
+
 def test_make_test_runs_everything_and_a_failure_ends_it(checkout):
     (checkout / "notebooks").mkdir()
     (checkout / "notebooks" / "00.ipynb").write_text(json.dumps({}), encoding="utf-8")
