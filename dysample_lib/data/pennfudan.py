@@ -47,7 +47,7 @@ def load_pennfudan(
             is left out. None keeps the stored sizes, which differ.
 
     Returns:
-        Images and their pedestrians, all of them counted: with ``size=None`` lists of
+        Images and their pedestrians, all of them counted; with ``size=None`` lists of
         images (3, H, W) and of maps (H, W), otherwise tensors.
 
     Raises:
