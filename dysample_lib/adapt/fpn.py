@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, TypeVar
+from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
@@ -13,9 +13,6 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
 from ..upsamplers import DySample, build_upsampler
 from .pyramid import top_down
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Factory = Callable[[int, int], nn.Module]
 Model = TypeVar("Model", bound=nn.Module)
@@ -85,7 +82,7 @@ class UpsamplerFPN(FeaturePyramidNetwork):
         )
 
     @classmethod
-    def from_fpn(cls, fpn: FeaturePyramidNetwork, **options: Any) -> Self:
+    def from_fpn(cls, fpn: FeaturePyramidNetwork, **options: Any) -> UpsamplerFPN:
         """Build one around the blocks of ``fpn``.
 
         The blocks are taken over, not copied: their parameters stay the ones that an
