@@ -8,6 +8,7 @@ import io
 import json
 import sys
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ SPEC_OPTIONS = (
     "device",
 )
 """Options of ``train`` and ``sweep`` that go into a run's spec as they are."""
+
+SEVERAL = ("task", "dataset", "encoder", "decoder")
+"""Those of which ``sweep`` takes several, to make every combination."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,7 +96,7 @@ def _add_sweep(commands: Any) -> None:
     sweep.add_argument(
         "--checkpoints",
         metavar="FOLDER",
-        default="",
+        default="beside",
         help="of unfinished runs, or 'none'; beside the output by default",
     )
     sweep.add_argument(
@@ -104,19 +108,27 @@ def _add_sweep(commands: Any) -> None:
         metavar="N",
         help="run N recorded lines of the output again and compare",
     )
-    _add_spec_options(sweep)
+    _add_spec_options(sweep, several=True)
     sweep.set_defaults(job=_sweep)
 
 
-def _add_spec_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--task", choices=tuple(TASKS), default="segmentation")
-    command.add_argument("--dataset", choices=tuple(DATASETS))
+def _add_spec_options(command: argparse.ArgumentParser, several: bool = False) -> None:
+    for name, registry, default in (
+        ("task", TASKS, "segmentation"),
+        ("dataset", DATASETS, None),
+        ("encoder", ENCODERS, "small"),
+        ("decoder", DECODERS, None),
+    ):
+        command.add_argument(
+            f"--{name}",
+            choices=tuple(registry),
+            default=[default] if several else default,
+            nargs="+" if several else None,
+        )
     command.add_argument("--root", type=Path, help="the data set's folder")
-    command.add_argument("--encoder", choices=tuple(ENCODERS), default="small")
     command.add_argument(
         "--finetune", action="store_true", help="train a pretrained encoder as well"
     )
-    command.add_argument("--decoder", choices=tuple(DECODERS))
     command.add_argument("--budget", choices=BUDGETS)
     command.add_argument("--epochs", type=int, help="the budget's by default")
     command.add_argument("--width", type=int, help="channels that upsamplers see")
@@ -210,25 +222,32 @@ def _train(options: argparse.Namespace) -> int:
 
 def _sweep(options: argparse.Namespace) -> int:
     from .study.compare import plan
-    from .study.sweep import Cluster, Processes, sweep
+    from .study.sweep import Cluster, Processes, Workers, sweep
     from .study.verify import say_what_is_left, verify
 
     if options.verify is not None:
         return verify(options.output, options.verify, root=options.root)
     settings = _settings(options)
     settings["budget"] = options.budget or "record"
-    jobs = plan(options.upsamplers, seeds=options.seeds, **settings)
+    jobs = []
+    for names in product(*(settings.pop(name) for name in SEVERAL)):
+        several = dict(zip(SEVERAL, names, strict=True))
+        jobs += plan(options.upsamplers, seeds=options.seeds, **several, **settings)
+    jobs.sort(key=lambda job: job.seed)  # a part of them is balanced
+    if options.scheduler:
+        workers: Workers = Cluster(options.scheduler)
+    else:
+        workers = Processes(options.workers, options.threads)
     if options.dry_run:
-        say_what_is_left(jobs, options.output, options.workers)
+        say_what_is_left(jobs, options.output, max(1, workers.slots()))
+        workers.close()
         return 0
-    scheduler = options.scheduler
+    folder = {"beside": True, "none": False}.get(options.checkpoints)
     outcome = sweep(
         jobs,
         options.output,
-        Cluster(scheduler)
-        if scheduler
-        else Processes(options.workers, options.threads),
-        checkpoints=None if options.checkpoints == "none" else options.checkpoints,
+        workers,
+        checkpoints=options.checkpoints if folder is None else folder,
         root=options.root,
     )
     return 1 if outcome.failed else 0
@@ -292,6 +311,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.job(options)
+    except KeyboardInterrupt:
+        print(f"{options.command}: interrupted", file=sys.stderr)
+        return 130
     except ModuleNotFoundError as error:
         remedy = "pip install 'dysample-lib[notebooks]' brings what is missing"
         print(f"{options.command}: {error}; {remedy}", file=sys.stderr)

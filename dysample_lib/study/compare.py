@@ -13,7 +13,7 @@ from ..train.progress import bar
 from .budget import testbed
 from .records import Record
 from .run import Run, resolve, run
-from .spec import RunSpec
+from .spec import RunSpec, distinct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,10 +114,9 @@ def plan(
     for name in upsamplers:
         specs.append(resolve(name, root=root, **settings))
         settings["data"] = specs[0].data  # read once
-    each = [
+    return distinct(
         replace(spec, seed=seed) for seed in _seeds(seeds, specs[0]) for spec in specs
-    ]
-    return list({spec.key: spec for spec in each}.values())
+    )
 
 
 def _seeds(seeds: int | Sequence[int] | None, spec: RunSpec) -> Sequence[int]:

@@ -10,7 +10,7 @@ import ast
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any
@@ -159,6 +159,14 @@ class RunSpec:
                 f"unknown: {', '.join(unknown) or 'none'}"
             )
         return cls(**values)
+
+
+def distinct(specs: Iterable[RunSpec]) -> list[RunSpec]:
+    """The specs in their order, of those that compute the same the first."""
+    found: dict[str, RunSpec] = {}
+    for spec in specs:
+        found.setdefault(spec.key, spec)
+    return list(found.values())
 
 
 def _check_name(field: str, value: object) -> None:

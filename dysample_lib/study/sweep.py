@@ -1,7 +1,7 @@
 """Many runs into one record file, on many processes or machines, resuming.
 
-A sweep trains what its record file lacks. It takes its runs through any executor of
-``concurrent.futures``: processes of this machine, or a Dask cluster. What it promises:
+A sweep trains what its record file lacks. It gives its runs to processes of this
+machine or to a Dask cluster. What it promises:
 
 - every run is recorded once, also by two sweeps on one file;
 - a run that fails is reported at the end, and the others go on;
@@ -11,6 +11,9 @@ A sweep trains what its record file lacks. It takes its runs through any executo
 
 from __future__ import annotations
 
+import math
+import os
+import signal
 import threading
 import time
 from collections import deque
@@ -19,7 +22,6 @@ from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
     CancelledError,
-    Executor,
     Future,
     ProcessPoolExecutor,
     wait,
@@ -27,6 +29,7 @@ from concurrent.futures import (
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
@@ -36,15 +39,17 @@ import torch
 from ..ops.checks import check_positive_integer
 from ..ops.devices import available_cores
 from ..train.progress import shown
-from .provenance import environment
+from .provenance import code_digest, environment
 from .records import Record, append_record, fcntl, read_records
 from .run import drop_stale, run
-from .spec import RunSpec
+from .spec import RunSpec, distinct
 
 ATTEMPTS = 3
 """How often a run is tried whose worker dies under it."""
 
 _one_at_a_time = threading.Lock()
+
+Report = Callable[[str], None]
 
 
 @dataclass
@@ -63,12 +68,19 @@ class Outcome:
 
 
 class Workers(Protocol):
-    """An executor that can be asked how many runs it takes at a time, and renewed."""
+    """What makes runs: an executor that says how many it takes at a time."""
 
-    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]: ...
-    def slots(self) -> int: ...
-    def renew(self) -> None: ...
-    def close(self) -> None: ...
+    def slots(self) -> int:
+        """How many runs there may be at a time, just now."""
+        ...
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Have ``function`` called by a worker."""
+        ...
+
+    def close(self) -> None:
+        """End at once what runs and what waits."""
+        ...
 
 
 class Processes:
@@ -81,31 +93,75 @@ class Processes:
 
     def __init__(self, workers: int = 1, threads: int | None = None) -> None:
         check_positive_integer("workers", workers)
-        self.workers = workers
-        self.threads = threads or max(1, available_cores() // workers)
-        check_positive_integer("threads", self.threads)
-        self.renew()
-
-    def renew(self) -> None:
-        """Start the processes anew, as after the death of one."""
-        self.pool: Executor = ProcessPoolExecutor(
-            self.workers,
-            mp_context=get_context("spawn"),
-            initializer=torch.set_num_threads,
-            initargs=(self.threads,),
-        )
-
-    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Have ``function`` called in one of the processes."""
-        return self.pool.submit(function, *args)
+        if threads is None:
+            threads = max(1, available_cores() // workers)
+        check_positive_integer("threads", threads)
+        self.threads = threads
+        # A pool a worker: in one pool the death of a worker ends all runs.
+        self.workers = [_Worker(threads) for _ in range(workers)]
 
     def slots(self) -> int:
         """How many runs there may be at a time."""
-        return self.workers
+        return len(self.workers)
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Have ``function`` called in a process that is idle."""
+        idle = next(worker for worker in self.workers if worker.idle())
+        return idle.submit(function, *args)
 
     def close(self) -> None:
-        """End the processes; what waits is not begun."""
-        self.pool.shutdown(cancel_futures=True)
+        """End the processes, at once."""
+        for worker in self.workers:
+            worker.close()
+
+
+class _Worker:
+    """One process, started with its first run, and anew after its death."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.pool: ProcessPoolExecutor | None = None
+        self.future: Future[Any] | None = None
+
+    def idle(self) -> bool:
+        return self.future is None or self.future.done()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        try:
+            pool = self.pool or self._start()
+            self.future = pool.submit(function, *args)
+        except BrokenExecutor:  # it died, in its last run or in between
+            self.close()
+            self.future = self._start().submit(function, *args)
+        return self.future
+
+    def _start(self) -> ProcessPoolExecutor:
+        context = get_context("spawn")
+        ends, self.alive = context.Pipe(duplex=False)
+        self.pool = ProcessPoolExecutor(
+            1, context, initializer=_begin, initargs=(self.threads, ends)
+        )
+        return self.pool
+
+    def close(self) -> None:
+        if self.pool is not None:
+            self.alive.close()
+            self.pool.shutdown(cancel_futures=True)
+            self.pool = None
+
+
+def _begin(threads: int, ends: Connection) -> None:
+    """What a worker process does first: it lives as long as its sweep."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with, args=(ends,), daemon=True).start()
+
+
+def _end_with(ends: Connection) -> None:
+    """End this process when the sweep closes the pipe, or dies."""
+    with suppress(EOFError, OSError):
+        ends.recv()
+    os._exit(1)
 
 
 class Cluster:
@@ -131,23 +187,21 @@ class Cluster:
                 "pip install 'dysample-lib[distributed]'",
                 name=error.name,
             ) from error
+        self.address = address
         self.client: Any = Client(address)
         self.pool: Any = self.client.get_executor(pure=False)
+
+    def slots(self) -> int:
+        """As many runs at a time as there are workers just now."""
+        return len(self.client.nthreads())
 
     def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
         """Have ``function`` called on one of the workers."""
         future: Future[Any] = self.pool.submit(function, *args)
         return future
 
-    def slots(self) -> int:
-        """As many runs at a time as there are workers just now, and one waiting."""
-        return len(self.client.scheduler_info(n_workers=-1)["workers"]) + 1
-
-    def renew(self) -> None:
-        """Nothing: a cluster starts its workers anew by itself."""
-
     def close(self) -> None:
-        """Leave the cluster; what waits is not begun."""
+        """Leave the cluster; what waits is not begun, what runs is not waited for."""
         self.pool.shutdown(wait=False)
         self.client.close()
 
@@ -157,9 +211,9 @@ def sweep(
     output: Path | str,
     workers: Workers | None = None,
     *,
-    checkpoints: Path | str | None = "",
+    checkpoints: Path | str | bool = True,
     root: Path | str | None = None,
-    report: Callable[[str], None] = print,
+    report: Report = print,
     progress: bool | None = None,
 ) -> Outcome:
     """Run what ``output`` does not hold yet and append one line a run.
@@ -169,10 +223,10 @@ def sweep(
     Args:
         jobs: the runs, in order; one named twice is made once.
         output: a file of records (JSON lines).
-        workers: what makes the runs; one process by default.
-        checkpoints: a folder for unfinished runs, which all workers reach; one beside
-            ``output`` by default, None for no checkpoints.
-        root: the data set's folder, where it has one, as the workers see it.
+        workers: what makes the runs, closed at the end; one process by default.
+        checkpoints: keep unfinished runs in a folder beside ``output``, or in this
+            one, which all workers reach; False keeps none.
+        root: the data set's folder, where it has one; all workers reach it.
         report: called with one line a run.
         progress: show a bar with the time left; by default in a terminal and
             outside CI.
@@ -183,41 +237,35 @@ def sweep(
 
     Raises:
         OSError: if a record cannot be written; its checkpoint stays.
+        ConnectionError: if the cluster is gone.
     """
     output = Path(output).resolve()
-    folder = Path(checkpoints) if checkpoints else beside(output)
-    jobs = list(dict.fromkeys(jobs))
-    done = recorded_keys(output)
-    todo = [job for job in jobs if job.key not in done]
-    report(f"{len(jobs)} runs, {len(jobs) - len(todo)} recorded, {len(todo)} to go")
-    if not todo:
-        return Outcome()
     workers = workers or Processes()
-    state = _Sweep(
-        output,
-        workers,
-        Claims(beside(output)),
-        None if checkpoints is None else folder,
-        root,
-        report,
-    )
+    folder = None
+    if checkpoints is not False:
+        folder = beside(output) if checkpoints is True else Path(checkpoints).resolve()
+    jobs = distinct(jobs)
+    records = read_records(output, missing_ok=True)
+    done = {record.key for record in records}
+    todo = [job for job in jobs if job.key not in done]
+    claims = Claims(beside(output))
+    place = None if root is None else Path(root).resolve()
     try:
-        with _bar(len(todo), progress) as advance:
-            state.make(todo, advance)
+        report(f"{len(jobs)} runs, {len(jobs) - len(todo)} recorded, {len(todo)} to go")
+        with _bar(todo, records, workers, progress, report) as (advance, say):
+            state = _Sweep(output, workers, claims, folder, place, say, advance)
+            state.make(todo)
+        for job, error in state.outcome.failed.items():
+            report(f"failed: {describe(job)}: {type(error).__name__}: {error}")
     finally:
         workers.close()
-        state.claims.release_all()
+        claims.release_all()
     return state.outcome
 
 
 def beside(output: Path) -> Path:
     """The folder of a record file's unfinished runs."""
     return output.parent / f"{output.stem}.unfinished"
-
-
-def recorded_keys(output: Path) -> set[str]:
-    """The runs that a file holds."""
-    return {record.key for record in read_records(output, missing_ok=True)}
 
 
 class Claims:
@@ -233,20 +281,26 @@ class Claims:
 
     def take(self, key: str) -> bool:
         """Whether the run is this sweep's to make."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / f"{key}.claim").open("a")
-        if fcntl is not None:
+        path = self.folder / f"{key}.claim"
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.close()
-                return False
-        self.held[key] = file
-        return True
+                file = path.open("a")
+            except FileNotFoundError:  # another sweep cleared the folder just now
+                continue
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    file.close()
+                    return False
+            if _is_at(file, path):
+                self.held[key] = file
+                return True
+            file.close()  # a lock on what another sweep cleared holds nobody off
 
     def release(self, key: str) -> None:
         """Give the run up, or be done with it."""
-        # The file stays until the end: one that was unlinked can be locked twice.
         self.held.pop(key).close()
 
     def release_all(self) -> None:
@@ -261,6 +315,14 @@ class Claims:
             self.folder.rmdir()
 
 
+def _is_at(file: Any, path: Path) -> bool:
+    """Whether ``path`` still is the file that was opened."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 class _Sweep:
     """The state of one call of :func:`sweep`."""
 
@@ -270,98 +332,106 @@ class _Sweep:
         workers: Workers,
         claims: Claims,
         checkpoints: Path | None,
-        root: Path | str | None,
-        report: Callable[[str], None],
+        root: Path | None,
+        report: Report,
+        advance: Callable[[RunSpec], None],
     ) -> None:
         self.output, self.workers, self.claims = output, workers, claims
-        self.checkpoints, self.root, self.report = checkpoints, root, report
+        self.checkpoints, self.root = checkpoints, root
+        self.report, self.advance = report, advance
         self.outcome = Outcome()
-        self.attempts: dict[RunSpec, int] = {}
+        self.attempts: dict[str, int] = {}
         self.running: dict[Future[Record], RunSpec] = {}
         # Before the first run, of the process that started the sweep.
         wanted = ("version", "commit", "code")
         self.origin = {k: v for k, v in environment().items() if k in wanted}
 
-    def make(self, todo: list[RunSpec], advance: Callable[[], None]) -> None:
+    def make(self, todo: list[RunSpec]) -> None:
         waiting = deque(todo)
-        elsewhere: list[RunSpec] = []
-        while waiting or self.running or elsewhere:
-            while waiting and len(self.running) < max(1, self.workers.slots()):
+        while waiting or self.running:
+            slots = max(1, self.workers.slots())
+            elsewhere = []
+            while waiting and len(self.running) < slots:
                 job = waiting.popleft()
-                if not self.begin(job, elsewhere):
-                    self.outcome.elsewhere += 1
-                    advance()
-            if self.running:
-                done, _ = wait(
-                    list(self.running), timeout=5, return_when=FIRST_COMPLETED
-                )
-                for future in done:
-                    again = self.end(future)
-                    waiting.extendleft(reversed(again))
-                    if not again:
-                        advance()
-            elif elsewhere and not waiting:
-                time.sleep(0.5)
-                waiting.extend(elsewhere)
-                elsewhere.clear()
+                if not self.begin(job):
+                    elsewhere.append(job)
+            waiting.extend(elsewhere)  # asked for again a second later
+            if not self.running:
+                time.sleep(1 if waiting else 0)
+                continue
+            done, _ = wait(self.running, timeout=1, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = self.running.pop(future)
+                if not self.end(job, future):
+                    waiting.appendleft(job)
 
-    def begin(self, job: RunSpec, elsewhere: list[RunSpec]) -> bool:
-        """Start a run, or note that another sweep does; False if it is recorded."""
+    def begin(self, job: RunSpec) -> bool:
+        """Start a run, unless it is recorded by now; False if another sweep has it."""
         if not self.claims.take(job.key):
-            elsewhere.append(job)
-            return True
-        if job.key in recorded_keys(self.output):
-            self.claims.release(job.key)
             return False
-        self.attempts[job] = self.attempts.get(job, 0) + 1
-        path = None if self.checkpoints is None else self.checkpoints / f"{job.key}.pt"
+        if job.key in {r.key for r in read_records(self.output, missing_ok=True)}:
+            self.claims.release(job.key)
+            self.outcome.elsewhere += 1
+            self.advance(job)
+            return True
+        self.attempts[job.key] = self.attempts.get(job.key, 0) + 1
+        path = self.checkpoint(job)
         future = self.workers.submit(make_run, job, self.root, path, self.origin)
         self.running[future] = job
         return True
 
-    def end(self, future: Future[Record]) -> list[RunSpec]:
-        """Record a run that is done; return those that have to be made again."""
-        if future not in self.running:  # lost with its neighbour's process
-            return []
-        job = self.running.pop(future)
+    def end(self, job: RunSpec, future: Future[Record]) -> bool:
+        """Record a run that is done, or its failure; False to have it made again."""
         try:
             record = future.result()
-        except (BrokenExecutor, CancelledError) as error:
-            # One death ends all runs of a pool, so all are made again.
-            lost = [job, *self.running.values()]
-            self.running.clear()
-            self.workers.renew()
-            for one in lost:
-                self.claims.release(one.key)
-            again = [one for one in lost if self.attempts[one] < ATTEMPTS]
-            for one in lost:
-                if one not in again:
-                    self.fail(one, error)
-            return again
-        except Exception as error:
-            self.claims.release(job.key)
+            append_record(self.output, record)
+            self.outcome.made.append(record)
+            self.report(summary(record))
+            path = self.checkpoint(job)
+            if path is not None:
+                path.unlink(missing_ok=True)
+        except CancelledError as error:
+            raise ConnectionError(
+                "the cluster is gone; what is recorded stays, and the same command "
+                "makes the rest"
+            ) from error
+        except BrokenExecutor as error:
+            if self.attempts[job.key] < ATTEMPTS:
+                return False
             self.fail(job, error)
-            return []
-        append_record(self.output, record)
-        if self.checkpoints is not None:
-            (self.checkpoints / f"{job.key}.pt").unlink(missing_ok=True)
-        self.claims.release(job.key)
-        self.outcome.made.append(record)
-        self.report(summary(record))
-        return []
+        except Exception as error:
+            if future.exception() is None:  # the run is fine, the disk is not
+                raise
+            self.fail(job, error)
+        finally:
+            self.claims.release(job.key)
+        self.advance(job)
+        return True
 
     def fail(self, job: RunSpec, error: BaseException) -> None:
         self.outcome.failed[job] = error
-        self.report(f"failed: {job.variant} seed {job.seed}: {error}")
+        self.report(f"failed, the others go on: {describe(job)}")
+
+    def checkpoint(self, job: RunSpec) -> Path | None:
+        return None if self.checkpoints is None else self.checkpoints / f"{job.key}.pt"
 
 
 def make_run(
     spec: RunSpec,
-    root: Path | str | None,
+    root: Path | None,
     checkpoint: Path | None,
     origin: dict[str, Any],
 ) -> Record:
-    """What a worker does: one run, from its checkpoint if there is one of it."""
+    """What a worker does: one run, from its checkpoint if there is one of it.
+
+    Raises:
+        RuntimeError: if the worker has another library than the sweep.
+    """
+    if code_digest() != origin["code"]:
+        raise RuntimeError(
+            f"the worker's dysample_lib has to be the sweep's (code {origin['code']}), "
+            f"got code {code_digest()}: install the same there"
+        )
     with _one_at_a_time:  # a run seeds its process
         if checkpoint is not None:
             drop_stale(checkpoint, spec)
@@ -375,6 +445,14 @@ def make_run(
         ).record
 
 
+def describe(spec: RunSpec) -> str:
+    """A run in a few words."""
+    return (
+        f"{spec.dataset} {spec.encoder} {spec.decoder} {spec.variant} "
+        f"seed {spec.seed} epochs {spec.epochs}"
+    )
+
+
 def summary(record: Record) -> str:
     """A line on a run that was made."""
     metrics = ", ".join(f"{k} {v:.4f}" for k, v in record.metrics.items())
@@ -383,18 +461,53 @@ def summary(record: Record) -> str:
 
 
 @contextmanager
-def _bar(total: int, progress: bool | None) -> Iterator[Callable[[], None]]:
-    if not shown(progress):
-        yield lambda: None
+def _bar(
+    todo: list[RunSpec],
+    records: list[Record],
+    workers: Workers,
+    progress: bool | None,
+    report: Report,
+) -> Iterator[tuple[Callable[[RunSpec], None], Report]]:
+    """What a sweep calls after a run, and what it says its lines with meanwhile."""
+    if not todo or not shown(progress):
+        yield (lambda job: None), report
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="run", smoothing=0) as tqdm_bar:
+    left = {job.key: job for job in todo}
+    with tqdm(total=len(todo), unit="run", smoothing=0) as bar:
 
-        def advance() -> None:
-            tqdm_bar.update()
+        def show() -> None:
+            seconds = time_left(left.values(), records)
+            if seconds is not None:
+                slots = max(1, workers.slots())
+                bar.set_postfix_str(f"{duration(seconds / slots)} left by the records")
 
-        yield advance
+        def advance(job: RunSpec) -> None:
+            left.pop(job.key)
+            bar.update()
+            show()
+
+        def say(line: str) -> None:
+            bar.clear()
+            report(line)
+            bar.refresh()
+
+        show()
+        yield advance, say
+
+
+def duration(seconds: float) -> str:
+    """A time to wait, as people say it.
+
+    >>> duration(42.1), duration(600), duration(9000)
+    ('43 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    if seconds < 5400:
+        return f"{math.ceil(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def time_left(todo: Iterable[RunSpec], records: Iterable[Record]) -> float | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from ..ops.checks import check_positive_integer
 from .records import Record, read_records
 from .run import run
-from .spec import RunSpec
-from .sweep import time_left
+from .spec import RunSpec, distinct
+from .sweep import describe, duration, time_left
 
 TOLERANCE = 0.01
 """How far a metric may be from its record: one point of a share, or 1 % of a length.
@@ -51,11 +51,11 @@ def verify(
 
 
 def deviations(record: Record, again: Record) -> list[str]:
-    """The metrics of a repeated run that are off, with both values."""
+    """The metrics of a repeated run that are off or missing, with both values."""
     return [
-        f"{name} {record.metrics[name]:.4f} recorded, {value:.4f} now"
-        for name, value in again.metrics.items()
-        if name in record.metrics and not _close(record.metrics[name], value)
+        f"{name} {value:.4f} recorded, {again.metrics.get(name, math.nan):.4f} now"
+        for name, value in record.metrics.items()
+        if name not in again.metrics or not _close(value, again.metrics[name])
     ]
 
 
@@ -86,16 +86,16 @@ def say_what_is_left(
     """List the runs that ``output`` lacks, and how long they will take."""
     records = read_records(output, missing_ok=True)
     done = {record.key for record in records}
-    jobs = list(dict.fromkeys(jobs))
+    jobs = distinct(jobs)
     todo = [job for job in jobs if job.key not in done]
     for job in todo:
-        report(
-            f"{job.dataset} {job.encoder} {job.decoder} {job.variant} seed {job.seed} "
-            f"epochs {job.epochs}"
-        )
+        report(describe(job))
     seconds = time_left(todo, records)
-    took = "no record says how long"
-    if seconds is not None:
-        took = f"about {math.ceil(seconds / workers / 60)} min by the records"
-    recorded = len(jobs) - len(todo)
-    report(f"{len(jobs)} runs, {recorded} recorded, {len(todo)} to go: {took}")
+    took = ""
+    if todo:
+        took = ": no record says how long"
+    if todo and seconds is not None:
+        took = f": about {duration(seconds / workers)} by the records"
+    report(
+        f"{len(jobs)} runs, {len(jobs) - len(todo)} recorded, {len(todo)} to go{took}"
+    )
