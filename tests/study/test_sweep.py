@@ -451,6 +451,7 @@ def test_a_claim_on_what_was_cleared_holds_nothing(
     monkeypatch.setattr(Path, "open", slow)
     assert mine.take("a")
     assert not other.take("a")
+    mine.release_all()
 
 
 def test_a_killed_processs_claims_are_free(tmp_path: Path) -> None:
