@@ -59,7 +59,13 @@ def test_bubbles_stand_at_latency_and_accuracy_with_areas_of_operations():
     assert areas[1] == pytest.approx(3 * areas[0])
     (interval,) = named(fig, "grouping interval")
     np.testing.assert_allclose(interval.get_ydata(), [48, 53])
-    assert texts(fig) == ["DySample", "SAPA-B"]
+    # SAPA reads a guide, and is told apart by a hollow dot, a broken edge and its name.
+    assert texts(fig) == ["DySample", "SAPA-B, guided"]
+    names = [cost.upsampler for cost in costs]
+    dots = [named(fig, name)[0] for name in names]
+    bubbles = [named(fig, f"{name} flops")[0] for name in names]
+    assert [dot.get_markerfacecolor() == "white" for dot in dots] == [False, True]
+    assert [b.get_linewidth()[0] > 0 for b in bubbles] == [False, True]
     assert ax.get_xscale() == "log" and ax.get_xlabel() == "forward [ms]"
     assert ax.get_title(loc="left") == "all of them"
     written = fig.get_supxlabel().replace("\n", " ")
