@@ -6,7 +6,8 @@ kernels of a tile become a matrix whose rows are the pixels of the tile with its
 zero outside each kernel, so that one matrix product a tile makes its output values. It
 multiplies 2.56 times as many numbers as needed, at the speed of a matrix product. The
 matrices have 64·s² numbers a pixel and group of channels, less than the unfolded copy
-wherever a group has more than 2.56·s² channels.
+wherever a group has more than 2.56·s² channels. A value that is not finite makes all
+output of its tile NaN, as zero times it is.
 """
 
 from __future__ import annotations

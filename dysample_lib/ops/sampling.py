@@ -16,6 +16,8 @@ one low-resolution pixel owns.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -159,6 +161,11 @@ def point_sample(
         ``"mps"``, which has none, and in exported and traced graphs, which serve all
         sizes.
 
+        An offset that is NaN gives NaN, in value and gradient, at its points and in its
+        group: in all channels on a CPU and in compiled graphs, in the group's first one
+        on other devices. In exported and traced graphs it reads the border, as an
+        infinite one does everywhere.
+
     Raises:
         TypeError, ValueError: if the shapes, types or groups do not fit together.
 
@@ -201,16 +208,57 @@ def sample(
         dtype = torch.float64
     batch, channels, height, width = features.shape
     groups = offsets.shape[1] // 2
-    sampled = F.grid_sample(
-        features.to(dtype).reshape(batch * groups, channels // groups, height, width),
-        _grid(offsets.to(dtype), scale),
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=False,
-    )
+    maps = features.to(dtype).reshape(batch * groups, channels // groups, height, width)
+    sampled = _read(maps, _grid(offsets.to(dtype), scale))
     return sampled.reshape(batch, channels, scale * height, scale * width).to(
         features.dtype
     )
+
+
+def _read(maps: Tensor, grid: Tensor) -> Tensor:
+    """``grid_sample``, which takes a position that is NaN for −1, and makes it NaN.
+
+    Its backward pass on a CPU reads and writes beside the map there: that position must
+    never reach it. Infinite ones do no harm, they read the border.
+    """
+    options: dict[str, Any] = {"padding_mode": "border", "align_corners": False}
+    if _for_all_sizes():  # no pass over the output where it is for inference
+        grid = torch.where(grid == grid, grid, -1)
+        return F.grid_sample(maps, grid, **options)
+    if _are_numbers(grid):
+        return F.grid_sample(maps, grid, **options)
+    sampled = F.grid_sample(maps, grid.nan_to_num(), **options)
+    # A pass over the whole output, for nothing as a rule, would cost a GPU too much.
+    everywhere = maps.device.type == "cpu" or torch.compiler.is_compiling()
+    return _marked(sampled, grid.isnan().any(-1), everywhere)
+
+
+def _marked(sampled: Tensor, lost: Tensor, everywhere: bool) -> Tensor:
+    """NaN where ``lost``: ``everywhere``, or in place and in the first channel alone.
+
+    By a product, which makes the gradients NaN as well; that of ``nan_to_num`` is a
+    product too and lets them through to the offsets.
+
+    Shape:
+        * sampled: (N, C, H, W)
+        * lost: (N, H, W), bool
+    """
+    mark = torch.ones_like(lost, dtype=sampled.dtype).masked_fill(lost, float("nan"))
+    mark = mark.unsqueeze(1)
+    if everywhere:
+        return sampled * mark
+    sampled[:, :1].mul_(mark)
+    return sampled
+
+
+def _are_numbers(grid: Tensor) -> bool:
+    """Whether nothing is NaN; False where looking would make a device wait."""
+    if grid.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    try:
+        return not grid.detach().sum().isnan().item()
+    except RuntimeError:  # fake tensors and those of vmap hold no values to look at
+        return False
 
 
 def _for_all_sizes() -> bool:
@@ -262,11 +310,17 @@ def _gather(features: Tensor, offsets: Tensor, scale: int) -> Tensor:
     batch, channels, height, width = features.shape
     groups = offsets.shape[1] // 2
     x, y = offsets.unflatten(1, (2, groups)).unbind(1)  # (B, g, s·H, s·W)
+    # A map's size further is border. (clamp would drop the gradient where it is NaN.)
+    size = torch.ones((), dtype=x.dtype, device=x.device)
+    x = torch.maximum(torch.minimum(x, size * width), size * -width)
+    y = torch.maximum(torch.minimum(y, size * height), size * -height)
     left, top = x.detach().floor(), y.detach().floor()
-    a, b = x - left, y - top
+    # Where one is NaN, and so their sum, the weights and all gradients are.
+    mark = 0 * (x + y).detach() + 1
+    a, b = mark * (x - left), mark * (y - top)
 
     def indices(steps: Tensor, size: int, own: Tensor) -> list[Tensor]:
-        near = (steps.clamp(-size, size) + own).long()
+        near = (steps.nan_to_num() + own).long()
         return [near.clamp(0, size - 1), (near + 1).clamp(0, size - 1)]
 
     columns = indices(left, width, _owners(width, scale, x))
