@@ -228,13 +228,18 @@ class _Session:
 
 def _groups(task: Task, model: nn.Module, spec: RunSpec) -> list[dict[str, Any]]:
     """The trained parameters with their learning rates: the rest, offsets, encoder."""
-    offsets = {
-        parameter
-        for upsampler in task.upsamplers(model)
-        for name, parameter in upsampler.named_parameters()
-        if name.startswith("offset.")
-    }
-    encoder = set(model.encoder.parameters())  # type: ignore[union-attr]
+    # A model of somebody's own has neither of the two, and needs no factor.
+    offsets: set[Tensor] = set()
+    encoder: set[Tensor] = set()
+    if spec.offset_rate != 1:
+        offsets = {
+            parameter
+            for upsampler in task.upsamplers(model)
+            for name, parameter in upsampler.named_parameters()
+            if name.startswith("offset.")
+        }
+    if spec.encoder_rate != 1:
+        encoder = set(model.encoder.parameters())  # type: ignore[union-attr]
     members: dict[float, list[Tensor]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
