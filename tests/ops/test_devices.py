@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from pathlib import Path
 
 import pytest
@@ -56,9 +55,9 @@ def test_cores_are_those_that_the_process_may_run_on(
 
 
 def test_devices_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert devices.device_name("cpu") == platform.machine()
+    assert devices.device_name("cpu") == devices.processor_name()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
     assert devices.default_device() == torch.device("cuda")
     assert devices.device_name() == "a card"
-    assert devices.device_name("cpu") == platform.machine()
+    assert devices.device_name("cpu") == devices.processor_name()
