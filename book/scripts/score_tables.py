@@ -5,6 +5,7 @@ from __future__ import annotations
 from dysample_lib import LADDER
 from dysample_lib.figures import method
 from dysample_lib.metrics.registry import METRICS
+from dysample_lib.study.choice import Choice, choose
 from dysample_lib.study.intervals import (
     format_difference,
     format_mean,
@@ -12,19 +13,22 @@ from dysample_lib.study.intervals import (
 )
 from dysample_lib.study.markdown import markdown_table
 from dysample_lib.study.records import Record, select
+from dysample_lib.study.spec import RunSpec
 from dysample_lib.study.tables import difference, scores, step_verdicts
 from dysample_lib.study.verdicts import Verdict, family, verdict
-from dysample_lib.upsamplers import PREDECESSORS, UPSAMPLERS
+from dysample_lib.testbed.encoders import ENCODERS
+from dysample_lib.upsamplers import PREDECESSORS, RIVALS, UPSAMPLERS
 
 METRIC = "boundary_iou"
-CHOICES = (
-    ("grouping", "nearest"),
-    ("grouping", "bilinear"),
-    ("dysample_s", "bilinear"),
-    ("dysample_s", "grouping"),
-    ("dynamic_scope", "grouping"),
-)
-"""What one may take, and instead of what."""
+FEWEST = 3
+"""Seeds that a setting has to have to be shown."""
+
+DECODERS = {
+    "segformer": "SegFormer's head",
+    "fpn": "feature pyramid",
+    "pointwise": "pointwise decoder",
+}
+"""What prose calls them, in the order of tables."""
 
 HEADS = (
     "Shown, helps",
@@ -35,9 +39,6 @@ HEADS = (
     "Shown, hurts",
 )
 """The kinds of verdicts, as lists of steps are headed."""
-
-SETTING = {"dataset": "coastlines", "decoder": "pointwise", "budget": "record"}
-ELSEWHERE = {"dataset": "camvid", "decoder": "segformer", "budget": "record"}
 
 
 def name(upsampler: str) -> str:
@@ -91,97 +92,115 @@ def kind(found: Verdict) -> str:
     return f"{words}, {found.effect}" if found.effect else words
 
 
-def advice(gain: Verdict, new: str, old: str) -> str:
-    """The decision in a sentence: only what is shown decides anything."""
-    if gain.words == "shown" and gain.effect == "helps":
-        return f"Use {name(new)} instead of {name(old)}."
-    if gain.words == "shown":
-        return f"Keep {name(old)}: {name(new)} is worse here."
-    if gain.words.startswith("no difference"):
-        return f"{name(new)} or {name(old)}: {gain.words}."
-    return f"No difference shown between {name(new)} and {name(old)}."
+def compared(records: list[Record]) -> dict[str, list[Record]]:
+    """Recorded segmentation by setting, under what prose calls each.
+
+    A setting is shown if it compares DySample with bilinear interpolation over enough
+    seeds. Of several that differ in length or rates the one with most runs is shown.
+    """
+    settings: dict[str, list[Record]] = {}
+    for record in records:
+        if record.spec.task == "segmentation" and record.spec.budget == "record":
+            settings.setdefault(record.spec.setting, []).append(record)
+    shown: dict[tuple[bool, bool, int], list[Record]] = {}
+    for runs in settings.values():
+        spec = runs[0].spec
+        seeds = [
+            {run.spec.seed for run in select(runs, variant=variant)}
+            for variant in ("grouping", "bilinear")
+        ]
+        if len(set.intersection(*seeds)) < FEWEST:
+            continue
+        place = (
+            not ENCODERS[spec.encoder].frozen,
+            spec.dataset != "coastlines",
+            list(DECODERS).index(spec.decoder),
+        )
+        if len(runs) > len(shown.get(place, [])):
+            shown[place] = runs
+    return {where(shown[place][0].spec): shown[place] for place in sorted(shown)}
 
 
-def setting(records: list[Record]) -> str:
-    """What the runs have in common, in words."""
-    seeds, first = len({record.spec.seed for record in records}), records[0]
-    return (
-        f"{seeds} seeds on {first.spec.dataset} with the {first.spec.decoder} decoder, "
-        f"{first.spec.epochs} epochs"
-    )
+def where(spec: RunSpec) -> str:
+    """A setting in words."""
+    encoder = "pretrained" if ENCODERS[spec.encoder].frozen else "small"
+    return f"{spec.dataset}, {encoder} encoder, {DECODERS[spec.decoder]}"
+
+
+def priced(choice: Choice, variant: str) -> str:
+    """An upsampler with the number of its learned values."""
+    return f"{name(variant)} ({choice.parameters[variant]:,})"
 
 
 def which(records: list[Record]) -> str:
-    """The decisions: a sentence each, with the number that it rests on."""
-    runs, scenes = select(records, **SETTING), select(records, **ELSEWHERE)
-    price = {run.spec.upsampler: run.upsampler_parameters for run in runs}
+    """What the rule says of each recorded setting."""
+    settings = compared(records)
+    gains = family(
+        {
+            title: difference(runs, "grouping", "bilinear", METRIC)
+            for title, runs in settings.items()
+        },
+        METRIC,
+    )
     head = (
-        "so",
-        f"gain in {METRICS[METRIC].title} [points]",
-        "learned values of the upsamplers",
+        "where",
+        "enough",
+        "highest mean",
+        "shown to be behind it",
+        "DySample instead of bilinear interpolation [points]",
+        "seeds",
     )
     rows = []
-    choices = {f"{new} {old}": (new, old) for new, old in CHOICES}
-    gains = family(
-        {key: difference(runs, *pair, METRIC) for key, pair in choices.items()}, METRIC
-    )
-    for key, (new, old) in choices.items():
-        prices = f"{price[new]:,} against {price[old]:,}"
-        rows.append((advice(gains[key], new, old), points(gains[key]), prices))
-    means = {s: mean_interval(scores(runs, s, METRIC).values()).mean for s in LADDER}
-    best, *others = sorted(means, key=lambda step: -means[step])
-    leads = family(
-        {step: difference(runs, best, step, METRIC) for step in others}, METRIC
-    )
-    beaten = [step for step in others if leads[step].words == "shown"]
-    rest = [step for step in others if step not in beaten]
-    away = verdict(difference(scenes, "grouping", "bilinear", METRIC), METRIC)
+    for title, runs in settings.items():
+        choice, gain = choose(runs, metric=METRIC), gains[title]
+        rows.append(
+            (
+                title,
+                f"**{priced(choice, choice.enough)}**",
+                priced(choice, choice.best),
+                ", ".join(map(name, choice.behind)) or "nothing",
+                f"{points(gain)}, {gain}",
+                str(gain.estimate.n),
+            )
+        )
     lines = [
         markdown_table(head, rows),
         "",
-        f"Measured over {setting(runs)}; intervals cover 95 %, "
-        "decisions are corrected for their number (Holm).",
-        "",
-        f"**How firm is it?** {name(best)} has the highest mean of the ladder. "
-        f"Shown to be behind: {', '.join(map(name, beaten))}. Not shown to be behind: "
-        f"{', '.join(map(name, rest))}.",
-        "",
-        f"**Does it carry over?** {advice(away, 'grouping', 'bilinear')} That is "
-        f"{points(away)} points of {METRICS[METRIC].title} over "
-        f"{setting(scenes)}.",
+        f"{METRICS[METRIC].title}; in parentheses the learned values of all "
+        "upsamplers of the network. Intervals cover 95 %; the verdicts of a column are "
+        "corrected together (Holm).",
     ]
     return "\n".join(lines) + "\n"
 
 
 def rivals(records: list[Record]) -> str:
-    """DySample against upsamplers that are not of the ladder, in two decoders."""
-    decoders = {"pointwise": "pointwise decoder", "fpn": "feature pyramid"}
-    runs = {d: select(records, **{**SETTING, "decoder": d}) for d in decoders}
-    runs = {d: of for d, of in runs.items() if of}
-    first = runs["pointwise"]
-    price = {run.spec.upsampler: run.upsampler_parameters for run in first}
-    others = [step for step in UPSAMPLERS if step in price and step not in LADDER]
-    if not others:
+    """DySample against upsamplers that are not of the ladder, in each setting."""
+    gains: dict[str, dict[str, Verdict]] = {}
+    price: dict[str, int] = {}
+    for title, runs in compared(records).items():
+        there = {run.spec.variant: run.upsampler_parameters for run in runs}
+        others = [other for other in RIVALS if other in there]
+        if others:
+            steps = {o: difference(runs, "grouping", o, METRIC) for o in others}
+            gains[title] = family(steps, METRIC)
+            price = {other: there[other] for other in others} | price
+    if not gains:
         return "No rival has been recorded yet.\n"
-    heads = (f"{decoders[d]} [points]" for d in runs)
-    head = ("DySample against", "reads a guide", *heads, "learned values")
+    titles = (f"{title} [points]" for title in gains)
+    head = ("DySample instead of", "reads a guide", *titles)
     rows = []
-    gains = []
-    for of in runs.values():
-        there = {run.spec.upsampler for run in of}
-        both = [other for other in others if {"grouping", other} <= there]
-        steps = {other: difference(of, "grouping", other, METRIC) for other in both}
-        gains.append(family(steps, METRIC))
-    for other in others:
-        cells = (
-            f"{points(of[other])}, {of[other]}" if other in of else "" for of in gains
-        )
-        guided = "yes" if UPSAMPLERS[other].guided else "no"
-        rows.append((name(other), guided, *cells, f"{price[other]:,}"))
+    for other in RIVALS:
+        if other in price:
+            guided = "yes" if UPSAMPLERS[other].guided else "no"
+            cells = (
+                f"{points(of[other])}, {of[other]}" if other in of else ""
+                for of in gains.values()
+            )
+            rows.append((name(other), guided, *cells))
     lines = [
         markdown_table(head, rows),
         "",
-        f"Gains of DySample in {METRICS[METRIC].title}, over {setting(first)}. There "
-        f"DySample has {price['grouping']:,} learned values.",
+        f"Gains of DySample in {METRICS[METRIC].title}, with 95 % intervals; the "
+        "verdicts of one column are corrected together (Holm).",
     ]
     return "\n".join(lines) + "\n"

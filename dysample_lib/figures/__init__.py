@@ -11,7 +11,6 @@ from .curves import forest_plot, ladder_plot, learning_curves
 from .diagram import pyramid_diagram, segformer_diagram, testbed_diagram
 from .fields import offset_fields, scope_map
 from .groups import group_offsets
-from .growth import growth_plot
 from .points import sampling_points
 from .precision import error_against_width
 from .ranges import offset_histogram, range_overlap, walking_ranges
@@ -33,7 +32,6 @@ __all__ = [
     "error_against_width",
     "forest_plot",
     "group_offsets",
-    "growth_plot",
     "kink",
     "label",
     "ladder_plot",

@@ -20,6 +20,7 @@ from ..cost import Cost, conditions
 from ..cost.report import COLUMNS
 from ..metrics.registry import find_metric
 from ..ops.checks import check_choice
+from ..upsamplers import UPSAMPLERS
 from .curves import numbers
 from .style import MUTED, NARROW, colour, method, styled
 
@@ -48,7 +49,8 @@ def cost_bubbles(
 ) -> Figure:
     """Accuracy against latency; the area of a bubble is the number of operations.
 
-    Under the plot stands what the costs were measured on.
+    Those that read a second, high-resolution map are told apart: a hollow dot, a broken
+    edge, "guided" after the name. Under the plot stands what costs were measured on.
 
     Args:
         costs: of one setting and machine, each upsampler's once.
@@ -79,12 +81,21 @@ def cost_bubbles(
         name, x = cost.upsampler, getattr(cost, latency)
         mean, low, high = (measure.scale * n for n in numbers(name, scores[name]))
         area, ink = LARGEST * cost.flops / most, colour(name)
+        guided = UPSAMPLERS[name].guided
         ax.scatter(
-            [x], [mean], area, color=ink, alpha=0.3, linewidths=0, gid=f"{name} flops"
+            [x],
+            [mean],
+            area,
+            facecolor=(ink, 0.3),
+            edgecolor=ink,
+            linewidths=1.2 if guided else 0,
+            linestyle=(0, (4, 2)),
+            gid=f"{name} flops",
         )
         ends = [mean, mean] if math.isnan(low) else [low, high]
         ax.plot([x, x], ends, color=ink, gid=f"{name} interval")
-        ax.plot([x], [mean], "o", markersize=5, color=ink, gid=name)
+        inside = "white" if guided else ink
+        ax.plot([x], [mean], "o", markersize=5, color=ink, mfc=inside, gid=name)
         bubbles.append(Bubble(name, x, mean, (ends[0], ends[1]), _radius(area)))
     ax.set_ylabel(measure.heading)
     ax.set_xlabel(COLUMNS[latency].title)
@@ -161,7 +172,7 @@ def _name_bubbles(fig: Figure, ax: Axes, bubbles: Sequence[Bubble]) -> None:
         taken.append(Bbox([ends[0] - dot, ends[1] + dot]))
     for bubble in sorted(bubbles, key=lambda bubble: bubble.y):
         text = ax.annotate(
-            method(bubble.name),
+            method(bubble.name) + ", guided" * UPSAMPLERS[bubble.name].guided,
             (bubble.x, bubble.y),
             (0, 0),  # placed below
             textcoords="offset points",

@@ -6,6 +6,7 @@ import inspect
 import json
 import posixpath
 import re
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import walk_packages
 from types import ModuleType
@@ -53,40 +54,64 @@ def test_committed_tables_say_what_the_records_say(file: str) -> None:
     assert any(f"{{include}} {file}" in p.read_text("utf-8") for p in including)
 
 
-def records(**shifts: float) -> list[Record]:
+PRICES = {"nearest": 0, "bilinear": 0, "dysample_s": 432, "naive": 792}
+
+
+def records(scatter: float = 0.0, **shifts: float) -> list[Record]:
     """Three seeds of the ladder and more: boundary IoU 0.5, and what some have more."""
-    seeds = {0: 0.5, 1: 0.52, 2: 0.48}
     found = []
-    for name in dict.fromkeys([*dysample_lib.LADDER, *shifts]):
-        found += runs(name, {s: v + shifts.get(name, 0) for s, v in seeds.items()})
-    for name in ("bilinear", "grouping"):
-        found += runs(name, seeds, dataset="camvid", decoder="segformer")
+    for place, name in enumerate(dict.fromkeys([*dysample_lib.LADDER, *shifts])):
+        values = {0: 0.5, 1: 0.52, 2: 0.48}
+        values[place % 3] += scatter
+        shifted = {seed: value + shifts.get(name, 0) for seed, value in values.items()}
+        found += [
+            replace(run, upsampler_parameters=PRICES.get(name, 3_168))
+            for run in runs(name, shifted)
+        ]
     return found
 
 
-def test_advice_follows_the_verdicts() -> None:
-    def lines(**shifts: float) -> str:
-        return which(records(**shifts))
+def elsewhere(found: list[Record], **changes: object) -> list[Record]:
+    return [replace(run, spec=replace(run.spec, **changes)) for run in found]
 
-    assert "DySample or bilinear interpolation: no difference above ½ point." in lines()
-    assert "Use DySample instead of bilinear interpolation. | +20." in lines(
-        grouping=0.2
-    )
-    assert "Keep bilinear interpolation: DySample is worse here. | −20." in lines(
-        grouping=-0.2
-    )
-    kept = [run for run in records() if run.spec.upsampler != "grouping"]
-    scattered = {0: 0.6, 1: 0.5, 2: 0.45}
-    kept += runs("grouping", scattered)
-    kept += runs("grouping", scattered, dataset="camvid", decoder="segformer")
-    assert "No difference shown between DySample and bilinear interp" in which(kept)
+
+def test_the_rule_is_applied_to_every_setting() -> None:
+    moved = dict.fromkeys(dysample_lib.LADDER[2:], 0.05)
+    found = records(**moved | {"nearest": -0.2, "grouping": 0.06, "dysample_s": 0.03})
+    pyramid = elsewhere(records(scatter=0.03, nearest=-0.01), decoder="fpn")
+    longer = elsewhere(records(grouping=-0.3), epochs=96)[:-3]  # fewer runs
+    short = [run for run in elsewhere(found, decoder="segformer") if run.spec.seed < 2]
+    trials = elsewhere(records(), dataset="camvid", budget="quick")
+    written = which([*trials, *longer, *short, *pyramid, *found])
+    rows = [line for line in written.splitlines() if line.startswith("| coast")]
+    first, last = (row.split(" | ") for row in rows)
+    assert first[0] == "| coastlines, small encoder, feature pyramid"
+    assert first[1] == "**bilinear interpolation (0)**" and first[3] == "nothing"
+    assert last[0] == "| coastlines, small encoder, pointwise decoder"
+    assert last[2] == "DySample (3,168)" and "naive" in last[3]
+    assert "camvid" not in written
+
+
+def test_behind_is_named_and_the_cheapest_of_the_rest_is_enough() -> None:
+    moved = dict.fromkeys(dysample_lib.LADDER[2:], 0.05)
+    written = which(records(**moved | {"grouping": 0.052, "dysample_s": 0.03}))
+    row = written.splitlines()[2].split(" | ")
+    assert row[1:3] == ["**naive (792)**", "DySample (3,168)"]
+    assert row[3] == "nearest interpolation, bilinear interpolation, DySample-S"
+    assert row[4] == "+5.20 [+5.20, +5.20], helps (shown)"
+    assert row[5] == "3 |"
 
 
 def test_rivals_stand_beside_what_they_read() -> None:
     assert rivals(records()) == "No rival has been recorded yet.\n"
-    carafe, sapa = rivals(records(carafe=-0.2, sapa=0.1)).splitlines()[2:4]
-    assert carafe.startswith("| CARAFE | no | +20.") and ", helps (shown) | " in carafe
-    assert sapa.startswith("| SAPA-B | yes | −10.") and ", hurts (shown) | " in sapa
+    head, _, carafe, sapa = rivals(records(carafe=-0.2, sapa=0.1)).splitlines()[:4]
+    assert "coastlines, small encoder, pointwise decoder [points]" in head
+    assert carafe.startswith("| CARAFE | no | +20.") and ", helps (shown) |" in carafe
+    assert sapa.startswith("| SAPA-B | yes | −10.") and ", hurts (shown) |" in sapa
+    both = records(carafe=-0.2) + elsewhere(records(sapa=0.1), decoder="fpn")
+    head, _, carafe, sapa = rivals(both).splitlines()[:4]
+    assert head.index("feature pyramid") < head.index("pointwise")
+    assert carafe.startswith("| CARAFE | no |  | +20.") and sapa.endswith(" |  |")
 
 
 def test_run_times_are_noted_and_shown(tmp_path, monkeypatch) -> None:
