@@ -5,6 +5,7 @@ Adding one takes a class here, or in a file beside, and a line in :data:`ENCODER
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -144,7 +145,10 @@ class EfficientNetLite0(Encoder):
 
 def _needed(module: str, package: str) -> Any:
     try:
-        return import_module(module)
+        with warnings.catch_warnings():
+            # tqdm's, where a notebook has no widgets; its bars are text there.
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            return import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"encoder 'efficientnet_lite0' needs the package {package}: "
