@@ -17,7 +17,7 @@ from dysample_lib.study.spec import RunSpec
 from dysample_lib.study.tables import difference, scores, step_verdicts
 from dysample_lib.study.verdicts import Verdict, family, verdict
 from dysample_lib.testbed.encoders import ENCODERS
-from dysample_lib.upsamplers import PREDECESSORS, RIVALS, UPSAMPLERS
+from dysample_lib.upsamplers import CONTROLS, PREDECESSORS, UPSAMPLERS
 
 METRIC = "boundary_iou"
 FEWEST = 3
@@ -29,6 +29,9 @@ DECODERS = {
     "pointwise": "pointwise decoder",
 }
 """What prose calls them, in the order of tables."""
+
+OTHERS = [name for name in UPSAMPLERS if name not in (*LADDER, *CONTROLS)]
+"""What is no step of the paper's, the reader's own among it."""
 
 HEADS = (
     "Shown, helps",
@@ -179,7 +182,7 @@ def rivals(records: list[Record]) -> str:
     price: dict[str, int] = {}
     for title, runs in compared(records).items():
         there = {run.spec.variant: run.upsampler_parameters for run in runs}
-        others = [other for other in RIVALS if other in there]
+        others = [other for other in OTHERS if other in there]
         if others:
             steps = {o: difference(runs, "grouping", o, METRIC) for o in others}
             gains[title] = family(steps, METRIC)
@@ -189,7 +192,7 @@ def rivals(records: list[Record]) -> str:
     titles = (f"{title} [points]" for title in gains)
     head = ("DySample instead of", "reads a guide", *titles)
     rows = []
-    for other in RIVALS:
+    for other in OTHERS:
         if other in price:
             guided = "yes" if UPSAMPLERS[other].guided else "no"
             cells = (
