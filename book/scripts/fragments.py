@@ -34,8 +34,11 @@ def noted(file: str) -> dict[str, Any] | None:
     return json.loads(path.read_text("utf-8")) if path.exists() else None
 
 
+TESTBEDS = {"paper's setting": "paper_coastlines", "probe": "probe"}
+"""The records of the two testbeds, by what the pages call them."""
+
 FRAGMENTS: dict[str, Callable[[], str]] = {
-    "_found.md": lambda: found(recorded_runs("ladder")),
+    "_found.md": lambda: found({w: recorded_runs(f) for w, f in TESTBEDS.items()}),
     "_which.md": lambda: which(all_records()),
     "_rivals.md": lambda: rivals(all_records()),
     "_run_times.md": lambda: run_times(noted("runtimes.json")),
