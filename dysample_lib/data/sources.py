@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Source(NamedTuple):
+class SourceFile(NamedTuple):
     """A file of a package, and what it has to be.
 
     Attributes:
@@ -28,7 +28,7 @@ class Source(NamedTuple):
     requirement: str
 
 
-def read_verified(source: Source, root: Path | None = None) -> bytes:
+def read_verified(source: SourceFile, root: Path | None = None) -> bytes:
     """The bytes of ``source``, after its size and its SHA-256 were checked.
 
     Args:
@@ -66,7 +66,7 @@ def read_verified(source: Source, root: Path | None = None) -> bytes:
     return data
 
 
-def _package_folders(source: Source) -> list[Path]:
+def _package_folders(source: SourceFile) -> list[Path]:
     """Where the package may hold the file; nowhere if it is not installed."""
     try:
         spec = importlib.util.find_spec(source.module)

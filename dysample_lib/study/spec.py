@@ -20,6 +20,9 @@ from ..ops.checks import check_choice, check_positive_integer
 NOT_COMPUTED = ("budget",)
 """Fields that say why a run was made and change nothing in it."""
 
+NOT_SETTING = ("upsampler", "upsampler_options", "seed", *NOT_COMPUTED)
+"""Fields in which runs may differ that are compared."""
+
 CHOICES = {
     "flips": ("", "h", "v", "hv"),
     "device": ("cpu", "cuda"),
@@ -118,8 +121,7 @@ class RunSpec:
     @property
     def setting(self) -> str:
         """Names all but the upsampler and the seed: what makes runs comparable."""
-        apart = ("upsampler", "upsampler_options", "seed", *NOT_COMPUTED)
-        return _digest(self, apart)
+        return _digest(self, NOT_SETTING)
 
     @property
     def variant(self) -> str:

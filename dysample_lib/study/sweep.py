@@ -244,14 +244,12 @@ def sweep(
     folder = None
     if checkpoints is not False:
         folder = beside(output) if checkpoints is True else Path(checkpoints).resolve()
-    jobs = distinct(jobs)
     records = read_records(output, missing_ok=True)
-    done = {record.key for record in records}
-    todo = [job for job in jobs if job.key not in done]
+    todo, counts = left_to_do(jobs, records)
     claims = Claims(beside(output))
     place = None if root is None else Path(root).resolve()
     try:
-        report(f"{len(jobs)} runs, {len(jobs) - len(todo)} recorded, {len(todo)} to go")
+        report(counts)
         with _bar(todo, records, workers, progress, report) as (advance, say):
             state = _Sweep(output, workers, claims, folder, place, say, advance)
             state.make(todo)
@@ -261,6 +259,16 @@ def sweep(
         workers.close()
         claims.release_all()
     return state.outcome
+
+
+def left_to_do(
+    jobs: Iterable[RunSpec], records: Iterable[Record]
+) -> tuple[list[RunSpec], str]:
+    """The runs that are not recorded, each once, and a line that counts them."""
+    jobs, done = distinct(jobs), {record.key for record in records}
+    todo = [job for job in jobs if job.key not in done]
+    recorded = len(jobs) - len(todo)
+    return todo, f"{len(jobs)} runs, {recorded} recorded, {len(todo)} to go"
 
 
 def beside(output: Path) -> Path:

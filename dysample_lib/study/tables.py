@@ -25,11 +25,10 @@ from .intervals import (
 )
 from .provenance import code_digest
 from .records import Record
-from .spec import NOT_COMPUTED
+from .spec import NOT_SETTING
 from .verdicts import Verdict, family
 
 NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
-NOT_SETTING = ("upsampler", "upsampler_options", "seed", *NOT_COMPUTED)
 
 
 def _of(records: Iterable[Record], variants: Sequence[str]) -> list[Record]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from ..ops.checks import check_positive_integer
 from .records import Record, read_records
 from .run import run
-from .spec import RunSpec, distinct
-from .sweep import describe, duration, time_left
+from .spec import RunSpec
+from .sweep import describe, duration, left_to_do, time_left
 
 TOLERANCE = 0.01
 """How far a metric may be from its record: one point of a share, or 1 % of a length.
@@ -85,9 +85,7 @@ def say_what_is_left(
 ) -> None:
     """List the runs that ``output`` lacks, and how long they will take."""
     records = read_records(output, missing_ok=True)
-    done = {record.key for record in records}
-    jobs = distinct(jobs)
-    todo = [job for job in jobs if job.key not in done]
+    todo, counts = left_to_do(jobs, records)
     for job in todo:
         report(describe(job))
     seconds = time_left(todo, records)
@@ -96,6 +94,4 @@ def say_what_is_left(
         took = ": no record says how long"
     if todo and seconds is not None:
         took = f": about {duration(seconds / workers)} by the records"
-    report(
-        f"{len(jobs)} runs, {len(jobs) - len(todo)} recorded, {len(todo)} to go{took}"
-    )
+    report(counts + took)

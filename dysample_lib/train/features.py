@@ -23,7 +23,7 @@ from .progress import bar
 KEPT_AT_MOST = 4
 """How many splits' maps a process keeps, the ones used last."""
 
-_kept: OrderedDict[tuple[str, ...], list[Tensor]] = OrderedDict()
+_kept: OrderedDict[tuple[str, ...], tuple[list[Tensor], list[Any]]] = OrderedDict()
 
 
 class KeptMaps:
@@ -60,16 +60,12 @@ class KeptMaps:
         content = fingerprint(data, decoded=True)
         key = (_digest(model), content, str(mirrored), str(where))
         if key not in _kept:
-            _kept[key] = _maps(model.to(where), self.data, mirrored, progress)
+            maps = _maps(model.to(where), self.data, mirrored, progress)
+            _kept[key] = maps, _labels(self.data, mirrored)
             if len(_kept) > KEPT_AT_MOST:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
-        self.levels = _kept[key]
-        everything = torch.arange(len(data))
-        flips = [{}, {-1: torch.ones(len(data), dtype=torch.bool)}]
-        self.targets = [
-            self.data.batch(everything, axes)[1] for axes in flips[: 1 + mirrored]
-        ]
+        self.levels, self.targets = _kept[key]
 
     def __len__(self) -> int:
         return len(self.data)
@@ -109,6 +105,13 @@ def _maps(
         for part in bar(parts, progress, "features"):
             made.append([level.half() for level in model.encode(part)])
     return [torch.cat(level) for level in zip(*made, strict=True)]
+
+
+def _labels(data: Any, mirrored: bool) -> list[Any]:
+    """The labels of all images, and where need be those of their mirror images."""
+    everything = torch.arange(len(data))
+    flips = [{}, {-1: torch.ones(len(data), dtype=torch.bool)}]
+    return [data.batch(everything, axes)[1] for axes in flips[: 1 + mirrored]]
 
 
 def _digest(model: DensePredictionNet) -> str:

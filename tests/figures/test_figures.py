@@ -13,8 +13,6 @@ from figure_samples import (
     Estimate,
     luminance,
     named,
-    sample_offsets,
-    sample_tile,
     texts,
     titles,
 )
@@ -23,22 +21,6 @@ from matplotlib.colors import to_rgb
 from dysample_lib import LADDER, figures
 from dysample_lib.figures import fields, style
 from dysample_lib.upsamplers import RIVALS, UPSAMPLERS
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def tile():
-    return sample_tile()
-
-
-@pytest.fixture
-def learned():
-    return sample_offsets()
 
 
 def test_every_upsampler_has_a_colour_of_its_own_that_shows_on_white():

@@ -6,7 +6,6 @@ import re
 from itertools import combinations
 
 import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from cost_samples import sample_cost
@@ -16,13 +15,6 @@ from matplotlib.colors import to_hex
 from dysample_lib import figures
 from dysample_lib.cost import Growth
 from dysample_lib.upsamplers import LADDER, RIVALS
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
 
 SHOWN = (*LADDER, *RIVALS)
 

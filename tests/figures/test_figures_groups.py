@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -13,12 +12,6 @@ from torch import Tensor
 
 from dysample_lib import figures, initial_positions
 from dysample_lib.figures.groups import constant_share
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def sample_maps(*groups: tuple[float, float], count: int = 400) -> Tensor:

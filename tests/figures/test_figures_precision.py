@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pytest
 from figure_samples import named, titles
 from matplotlib.text import Text
@@ -11,12 +10,6 @@ from dysample_lib import figures
 
 OURS = {64: 0.01, 16: 0.02, 256: 0.01}
 THEIRS = {16: 0.02, 64: 3.0}
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_every_error_is_drawn_in_its_panel():

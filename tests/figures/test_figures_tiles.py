@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from figure_samples import (
     named,
-    sample_offsets,
-    sample_tile,
     texts,
     titles,
 )
@@ -19,22 +16,6 @@ from matplotlib.quiver import Quiver
 
 from dysample_lib import figures, initial_positions, sampling_grid
 from dysample_lib.figures import _inputs, fields, points, style
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def tile():
-    return sample_tile()
-
-
-@pytest.fixture
-def learned():
-    return sample_offsets()
 
 
 def test_outline_lies_on_class_boundaries(tile):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -17,12 +16,6 @@ from matplotlib.quiver import Quiver
 
 from dysample_lib import figures, initial_positions
 from dysample_lib.figures import slopes
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_number_tables_write_every_number():
