@@ -1,6 +1,6 @@
 """The decoders: what stands between the encoder's maps and the prediction.
 
-Adding one takes a class here, or in a file beside, and a line in :data:`DECODERS`.
+Adding one takes a class here and a line in :data:`DECODERS`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The encoders: a small one trained from scratch, and one pretrained on ImageNet.
 
-Adding one takes a class here, or in a file beside, and a line in :data:`ENCODERS`.
+Adding one takes a class here and a line in :data:`ENCODERS`.
 """
 
 from __future__ import annotations
