@@ -330,7 +330,8 @@ def _told(sheet: Sheet) -> str:
     """What stands between a table and its command."""
     lines = []
     if sheet.setting:
-        lines.append(f"{find_metric(sheet.family.metric).title} on {sheet.setting}.")
+        title = find_metric(sheet.family.metric).title
+        lines.append(f"{title[0].upper()}{title[1:]} on {sheet.setting}.")
     if sheet.missing:
         many = f"{len(sheet.missing)} of {len(sheet.family.claims)} claims"
         lines.append(f"{many} have no record yet, and so no row.")

@@ -177,19 +177,19 @@ _PYRAMID = "Panoptic FPN, three upsamplers: "
 _COUNTS = (
     _counted("grouping", "24.6K", f"{_PYRAMID}DySample", "ch-in-your-model"),
     _counted("dynamic_scope", "49.2K", f"{_PYRAMID}DySample+", "ch-in-your-model"),
-    _counted("dysample_s_plus", "6.2K", f"{_PYRAMID}DySample-S+", "sec-parameters"),
+    _counted("dysample_s_plus", "6.2K", f"{_PYRAMID}DySample-S+", "ch-rivals"),
     _counted(
         "dysample_s_plus",
         "6.2K",
         f"{_PYRAMID}DySample-S+, biases counted",
-        "sec-parameters",
+        "ch-rivals",
         biases=True,
     ),
-    _counted("carafe", "0.2M", f"{_PYRAMID}CARAFE", "sec-parameters"),
-    _counted("fade", "0.1M", f"{_PYRAMID}FADE", "sec-parameters"),
-    _counted("sapa", "0.1M", f"{_PYRAMID}SAPA-B", "sec-parameters"),
-    _counted("deconv", "1.8M", f"{_PYRAMID}deconvolution", "sec-parameters"),
-    _counted("pixel_shuffle", "7.1M", f"{_PYRAMID}pixel shuffle", "sec-parameters"),
+    _counted("carafe", "0.2M", f"{_PYRAMID}CARAFE", "ch-rivals"),
+    _counted("fade", "0.1M", f"{_PYRAMID}FADE", "ch-rivals"),
+    _counted("sapa", "0.1M", f"{_PYRAMID}SAPA-B", "ch-rivals"),
+    _counted("deconv", "1.8M", f"{_PYRAMID}deconvolution", "ch-rivals"),
+    _counted("pixel_shuffle", "7.1M", f"{_PYRAMID}pixel shuffle", "ch-rivals"),
     _counted(
         "grouping",
         "32.7K",
@@ -252,8 +252,8 @@ def _gain(
     return Claim(words, Gain(upsampler, instead_of), see, published)
 
 
-def _steps(figure: str) -> tuple[Claim, ...]:
-    return tuple(_gain(*step, figure) for step in _STEPS)
+def _steps() -> tuple[Claim, ...]:
+    return tuple(_gain(*step) for step in _STEPS)
 
 
 _WHOLE = (
@@ -399,7 +399,7 @@ SCORECARD: dict[str, Family] = {
     "bill": Family(
         "what it costs, on a CPU",
         tuple(
-            Claim(words, Ratio(of, KERNELS), ("sec-bill",))
+            Claim(words, Ratio(of, KERNELS), ("ch-rivals",))
             for words, of in {
                 "“much fewer parameters, FLOPs, GPU memory, and latency” than the "
                 "kernel-based: parameters": "parameters",
@@ -415,7 +415,7 @@ SCORECARD: dict[str, Family] = {
     ),
     "steps": Family(
         "the steps, in the paper's setting",
-        _steps("fig-05-forest"),
+        _steps(),
         f"{COASTS}--upsamplers {LADDER}",
         ("paper_coastlines",),
         _HEAD,
@@ -473,13 +473,29 @@ SCORECARD: dict[str, Family] = {
     ),
     "rivals": Family(
         "its rivals, in the paper's setting",
-        _beats(*_RIVALS, see="sec-fair", numbers=True),
+        _beats(*_RIVALS, see="ch-rivals", numbers=True),
         f"{COASTS}--upsamplers {' '.join(_RIVALS)}",
         ("paper_coastlines",),
         _HEAD,
     ),
     "fpn": _in_decoder("fpn", "a feature pyramid"),
     "pointwise": _in_decoder("pointwise", "a pointwise decoder"),
+    "fpn_small": Family(
+        "DySample in a feature pyramid, small encoder",
+        (
+            _gain(
+                "grouping",
+                "bilinear",
+                "DySample, instead of bilinear interpolation",
+                "ch-rivals",
+            ),
+            *_beats("fade", "sapa", see="ch-rivals"),
+        ),
+        f"{SWEEP}rivals.jsonl --decoder fpn \\\n"
+        "    --upsamplers grouping fade sapa bilinear",
+        ("rivals",),
+        {"dataset": "coastlines", "encoder": "small", "decoder": "fpn"},
+    ),
     "scenes": Family(
         "scenes: CamVid, in the paper's setting",
         tuple(
@@ -498,7 +514,7 @@ SCORECARD: dict[str, Family] = {
     ),
     "probe": Family(
         "the steps, in the probe",
-        _steps("fig-05-probe"),
+        _steps(),
         f"{SWEEP}probe.jsonl",
         ("probe",),
         {"dataset": "coastlines", "encoder": "small", "decoder": "pointwise"},
