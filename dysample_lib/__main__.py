@@ -116,7 +116,7 @@ def _add_spec_options(command: argparse.ArgumentParser, several: bool = False) -
     for name, registry, default in (
         ("task", TASKS, "segmentation"),
         ("dataset", DATASETS, None),
-        ("encoder", ENCODERS, "small"),
+        ("encoder", ENCODERS, None),
         ("decoder", DECODERS, None),
     ):
         command.add_argument(

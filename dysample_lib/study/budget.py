@@ -74,6 +74,9 @@ TESTBEDS: dict[tuple[str, str, str], Testbed] = {
     ("segmentation", "camvid", "efficientnet_lite0"): Testbed(
         48, 2e-3, Amount(12, 1), Amount(12, 5), Amount(12, 10)
     ),
+    ("height", "height", "efficientnet_lite0"): Testbed(
+        32, 4e-3, Amount(4, 2), Amount(12, 10), Amount(12, 10)
+    ),
 }
 """By task, data set and encoder."""
 

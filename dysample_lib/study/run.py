@@ -50,7 +50,7 @@ def resolve(
     *,
     task: str = "segmentation",
     dataset: str | None = None,
-    encoder: str = "small",
+    encoder: str | None = None,
     decoder: str | None = None,
     finetune: bool | None = None,
     budget: str | None = None,
@@ -64,8 +64,10 @@ def resolve(
             if need be: ``"grouping,scope=0.5"``.
         task: a name from :data:`dysample_lib.tasks.TASKS`.
         dataset: the task's own by default.
-        encoder: a name from :data:`~dysample_lib.testbed.encoders.ENCODERS`.
-        decoder: ``"pointwise"`` for the small encoder by default, else ``"segformer"``.
+        encoder: a name from :data:`~dysample_lib.testbed.encoders.ENCODERS`; the
+            task's own by default.
+        decoder: what the task puts behind the encoder by default: in segmentation
+            ``"pointwise"`` for the small one, else ``"segformer"``.
         finetune: train a pretrained encoder, which stays frozen by default.
         budget: its name; chosen by the machine by default.
         root: the data set's folder, where it has one.
@@ -78,13 +80,15 @@ def resolve(
             trained then.
     """
     check_choice("task", task, tuple(TASKS))
+    encoder = encoder or TASKS[task].encoder
     check_choice("encoder", encoder, tuple(ENCODERS))
-    decoder = decoder or ("pointwise" if encoder == "small" else "segformer")
+    decoder = decoder or TASKS[task].decoder(encoder)
     check_choice("decoder", decoder, tuple(DECODERS))
     name, options = parse_variant(upsampler)
     check_choice("upsampler", name, tuple(UPSAMPLERS))
     dataset = dataset or TASKS[task].dataset
     check_choice("dataset", dataset, tuple(DATASETS))
+    TASKS[task].check(dataset, decoder)
     budget = current_budget(budget)
     bed = testbed(task, dataset, encoder)
     device = default_device().type

@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from ..data import SPLITS, load_dataset
+from ..data import DATASETS, SPLITS, load_dataset
+from ..ops.checks import check_choice
 
 if TYPE_CHECKING:
     from ..study.spec import RunSpec
@@ -93,29 +95,62 @@ class Task(ABC):
         kind: the class of the sets that it can be learned on.
         metrics: what :meth:`measure` returns, keys of
             :data:`dysample_lib.metrics.registry.METRICS`, the headline first.
+        encoder: the one that it is learned with by default.
+        decoders: those that it can be learned with, the default first; none named:
+            all, and the encoder decides.
+        packages: what it cannot do without, beside what every task needs.
     """
 
     name: str
     dataset: str
     kind: type
     metrics: tuple[str, ...]
+    encoder: str = "small"
+    decoders: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+    def decoder(self, encoder: str) -> str:
+        """The decoder that stands behind ``encoder`` by default."""
+        if self.decoders:
+            return self.decoders[0]
+        return "pointwise" if encoder == "small" else "segformer"
+
+    def check(self, dataset: str, decoder: str) -> None:
+        """Refuse what cannot be learned, before anything is read.
+
+        Raises:
+            ValueError: if the set is of another kind, or the decoder does not fit.
+            ModuleNotFoundError: if one of ``packages`` is missing, naming it.
+        """
+        found = DATASETS.get(dataset, self.kind)  # load_dataset knows the names
+        if not issubclass(found, self.kind):
+            fitting = [k for k, kind in DATASETS.items() if issubclass(kind, self.kind)]
+            raise ValueError(
+                f"dataset has to be one for {self.name}, a {self.kind.__name__} "
+                f"({', '.join(fitting)}), got {dataset!r}, a {found.__name__}"
+            )
+        if self.decoders:
+            check_choice(f"decoder of {self.name}", decoder, self.decoders)
+        for package in self.packages:
+            if find_spec(package) is None:
+                raise ModuleNotFoundError(
+                    f"{self.name} needs the package {package}", name=package
+                )
 
     def load(self, spec: RunSpec, root: Path | str | None = None) -> Splits:
         """Load the splits of ``spec.dataset``, from the folder ``root`` if need be.
 
         Raises:
-            ValueError: if the set has no labels of the task's kind.
+            ValueError, ModuleNotFoundError: see :meth:`check`, and those of
+                :func:`dysample_lib.data.load_dataset`.
         """
-        train, val = (
-            load_dataset(spec.dataset, split, root=root, **spec.dataset_options)
-            for split in SPLITS
-        )
-        if not isinstance(train, self.kind):
-            raise ValueError(
-                f"dataset has to be one for {self.name}, a {self.kind.__name__}, got "
-                f"{spec.dataset!r}, a {type(train).__name__}"
+        self.check(spec.dataset, spec.decoder)
+        return Splits(
+            *(
+                load_dataset(spec.dataset, split, root=root, **spec.dataset_options)
+                for split in SPLITS
             )
-        return Splits(train, val)
+        )
 
     @abstractmethod
     def build(self, spec: RunSpec, data: Any, *, pretrained: bool = True) -> nn.Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -15,28 +15,18 @@ from ..upsamplers import build_upsampler
 from .decoders import DECODERS
 from .encoders import ENCODERS
 
+Self = TypeVar("Self", bound="EncodingNet")  # typing has its own from Python 3.11 on
 
-class DensePredictionNet(nn.Module):
-    """Encoder, decoder with the upsampler under test, bilinear to full size.
 
-    The encoder and the decoder's own layers are built before the upsamplers, so the
-    same seed gives them the same weights whatever the upsampler: runs are paired.
-    Guided upsamplers take the encoder's finer maps through the decoder.
+class EncodingNet(nn.Module):
+    """What the networks of all tasks share: an encoder, and how images come to it.
 
     Args:
-        out_channels: K: the classes of a segmentation, 1 for a map of heights.
-        upsampler: a name from :data:`dysample_lib.upsamplers.UPSAMPLERS`.
-        options: of the upsampler, where they differ from its entry's.
-        decoder: a name from :data:`~dysample_lib.testbed.decoders.DECODERS`.
         encoder: a name from :data:`~dysample_lib.testbed.encoders.ENCODERS`.
-        width: channels of the maps that the upsamplers see.
         pretrained: load the weights of an encoder that has some.
         frozen: leave the encoder as it is: no gradients, always in evaluation mode.
-
-    Shape:
-        * images: (B, 3, H, W), integers in [0, 255] or floating point in [0, 1]; any
-          H, W ≥ 1
-        * returns: predictions (B, K, H, W)
+        enlarge: the whole factor that images are enlarged by, bilinearly, before the
+            encoder sees them.
     """
 
     mean: Tensor
@@ -44,45 +34,29 @@ class DensePredictionNet(nn.Module):
 
     def __init__(
         self,
-        out_channels: int,
+        encoder: str,
         *,
-        upsampler: str = "grouping",
-        options: Mapping[str, Any] | None = None,
-        decoder: str = "pointwise",
-        encoder: str = "small",
-        width: int = 32,
         pretrained: bool = True,
         frozen: bool = False,
+        enlarge: int = 1,
     ) -> None:
         super().__init__()
-        check_positive_integer("out_channels", out_channels)
-        check_positive_integer("width", width)
-        check_choice("decoder", decoder, tuple(DECODERS))
         check_choice("encoder", encoder, tuple(ENCODERS))
-        with torch.device("meta"):  # refuses a bad name or width, draws no weights
-            build_upsampler(upsampler, width, **(options or {}))
+        check_positive_integer("enlarge", enlarge)
         self.frozen = frozen
+        self.enlarge = enlarge
         self.encoder = ENCODERS[encoder].build(pretrained)
         self.encoder.requires_grad_(not frozen)
-        self.decoder = DECODERS[decoder](
-            self.encoder.channels, out_channels, upsampler, width, options
-        )
         for name in ("mean", "std"):
             value = torch.tensor(getattr(self.encoder, name)).view(1, 3, 1, 1)
             self.register_buffer(name, value, persistent=False)
-        self.train()
 
-    def train(self, mode: bool = True) -> DensePredictionNet:
+    def train(self: Self, mode: bool = True) -> Self:
         """Set the mode of all but a frozen encoder, whose statistics stay."""
         super().train(mode)
         if self.frozen:
             self.encoder.eval()
         return self
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return predictions (B, K, H, W) for images (B, 3, H, W)."""
-        levels = self.encode(images)
-        return self.decode(levels, (images.shape[-2], images.shape[-1]))
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """The encoder's maps of images (B, 3, H, W), finest first.
@@ -98,13 +72,73 @@ class DensePredictionNet(nn.Module):
         if not images.is_floating_point():
             x = x / 255
         x = (x - self.mean) / self.std
+        if self.enlarge > 1:
+            x = F.interpolate(x, scale_factor=self.enlarge, mode="bilinear")
         height, width = self._padded(images.shape[-2], images.shape[-1])
-        missing = (0, width - images.shape[-1], 0, height - images.shape[-2])
+        missing = (0, width - x.shape[-1], 0, height - x.shape[-2])
         if any(missing):
             x = F.pad(x, missing, mode="replicate")
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             levels: list[Tensor] = self.encoder(x)
         return levels
+
+    def _padded(self, height: int, width: int) -> tuple[int, int]:
+        """The size that the encoder sees of images of a size."""
+        stride = self.encoder.stride
+        height, width = self.enlarge * height, self.enlarge * width
+        return height + -height % stride, width + -width % stride
+
+
+class DensePredictionNet(EncodingNet):
+    """Encoder, decoder with the upsampler under test, bilinear to full size.
+
+    The encoder and the decoder's own layers are built before the upsamplers, so the
+    same seed gives them the same weights whatever the upsampler: runs are paired.
+    Guided upsamplers take the encoder's finer maps through the decoder.
+
+    Args:
+        out_channels: K: the classes of a segmentation, 1 for a map of heights.
+        upsampler: a name from :data:`dysample_lib.upsamplers.UPSAMPLERS`.
+        options: of the upsampler, where they differ from its entry's.
+        decoder: a name from :data:`~dysample_lib.testbed.decoders.DECODERS`.
+        encoder: see :class:`EncodingNet`.
+        width: channels of the maps that the upsamplers see.
+        pretrained: see :class:`EncodingNet`.
+        frozen: see :class:`EncodingNet`.
+
+    Shape:
+        * images: (B, 3, H, W), integers in [0, 255] or floating point in [0, 1]; any
+          H, W ≥ 1
+        * returns: predictions (B, K, H, W)
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        *,
+        upsampler: str = "grouping",
+        options: Mapping[str, Any] | None = None,
+        decoder: str = "pointwise",
+        encoder: str = "small",
+        width: int = 32,
+        pretrained: bool = True,
+        frozen: bool = False,
+    ) -> None:
+        check_positive_integer("out_channels", out_channels)
+        check_positive_integer("width", width)
+        check_choice("decoder", decoder, tuple(DECODERS))
+        with torch.device("meta"):  # refuses a bad name or width, draws no weights
+            build_upsampler(upsampler, width, **(options or {}))
+        super().__init__(encoder, pretrained=pretrained, frozen=frozen)
+        self.decoder = DECODERS[decoder](
+            self.encoder.channels, out_channels, upsampler, width, options
+        )
+        self.train()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return predictions (B, K, H, W) for images (B, 3, H, W)."""
+        levels = self.encode(images)
+        return self.decode(levels, (images.shape[-2], images.shape[-1]))
 
     def decode(self, levels: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Predictions (B, K, H, W) from the encoder's maps of images of ``size``."""
@@ -114,10 +148,6 @@ class DensePredictionNet(nn.Module):
         y = F.interpolate(y, size=padded, mode="bilinear", align_corners=False)
         # A slice of all would cost a copy of the gradient.
         return y if padded == size else y[..., : size[0], : size[1]]
-
-    def _padded(self, height: int, width: int) -> tuple[int, int]:
-        stride = self.encoder.stride
-        return height + -height % stride, width + -width % stride
 
 
 @contextmanager

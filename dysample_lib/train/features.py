@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..data import fingerprint
 from ..tasks.base import Batch
-from ..testbed.nets import DensePredictionNet, evaluating
+from ..testbed.nets import EncodingNet, evaluating
 from .progress import bar
 
 KEPT_AT_MOST = 4
@@ -42,7 +42,7 @@ class KeptMaps:
 
     def __init__(
         self,
-        model: DensePredictionNet,
+        model: EncodingNet,
         data: Any,
         *,
         mirrored: bool,
@@ -95,7 +95,7 @@ def forget() -> None:
 
 
 def _maps(
-    model: DensePredictionNet, data: Any, mirrored: bool, progress: bool | None
+    model: EncodingNet, data: Any, mirrored: bool, progress: bool | None
 ) -> list[Tensor]:
     """The maps of all images, then of their mirror images, level by level."""
     images = [data.images, data.images.flip(-1)] if mirrored else [data.images]
@@ -114,9 +114,10 @@ def _labels(data: Any, mirrored: bool) -> list[Any]:
     return [data.batch(everything, axes)[1] for axes in flips[: 1 + mirrored]]
 
 
-def _digest(model: DensePredictionNet) -> str:
+def _digest(model: EncodingNet) -> str:
     """A digest of the encoder's weights and of how it takes its images."""
-    digest = hashlib.sha256(type(model.encoder).__name__.encode())
+    how = f"{type(model.encoder).__name__} ×{model.enlarge}"
+    digest = hashlib.sha256(how.encode())
     state = model.encoder.state_dict() | {"mean": model.mean, "std": model.std}
     for name, value in state.items():
         digest.update(name.encode())

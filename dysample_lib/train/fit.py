@@ -199,6 +199,11 @@ class _Session:
 
     def train_epoch(self, epoch: int) -> float:
         """Train on every image once; return the mean loss."""
+        # Detectors draw their samples: a function of seed and epoch as well.
+        with seeded((self.spec.seed * 100_003 + epoch) % 2**63):
+            return self._train_epoch(epoch)
+
+    def _train_epoch(self, epoch: int) -> float:
         self.model.train()
         total = 0.0
         for step, batch in enumerate(self.batches(epoch)):
