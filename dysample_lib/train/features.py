@@ -8,7 +8,6 @@ in half precision, so that only a decoder is left to train.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,14 +15,10 @@ import torch
 from torch import Tensor
 
 from ..data import fingerprint
+from ..data.memory import keep
 from ..tasks.base import Batch
 from ..testbed.nets import EncodingNet, evaluating
 from .progress import bar
-
-KEPT_AT_MOST = 4
-"""How many splits' maps a process keeps, the ones used last."""
-
-_kept: OrderedDict[tuple[str, ...], tuple[list[Tensor], list[Any]]] = OrderedDict()
 
 
 class KeptMaps:
@@ -58,14 +53,13 @@ class KeptMaps:
         self.mirrored = mirrored
         where = torch.device(device)
         content = fingerprint(data, decoded=True)
-        key = (_digest(model), content, str(mirrored), str(where))
-        if key not in _kept:
+        key = ("maps", _digest(model), content, mirrored, str(where))
+
+        def made() -> tuple[list[Tensor], list[Any]]:
             maps = _maps(model.to(where), self.data, mirrored, progress)
-            _kept[key] = maps, _labels(self.data, mirrored)
-            if len(_kept) > KEPT_AT_MOST:
-                _kept.popitem(last=False)
-        _kept.move_to_end(key)
-        self.levels, self.targets = _kept[key]
+            return maps, _labels(self.data, mirrored)
+
+        self.levels, self.targets = keep(key, made)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -87,11 +81,6 @@ class KeptMaps:
         pairs = zip(index.tolist(), mirrored.tolist(), strict=True)
         some = [self.targets[side][sample] for sample, side in pairs]
         return torch.stack(some) if isinstance(some[0], Tensor) else some
-
-
-def forget() -> None:
-    """Free the memory of all maps that are kept."""
-    _kept.clear()
 
 
 def _maps(

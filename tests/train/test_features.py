@@ -11,19 +11,18 @@ import torch
 from torch import Tensor, nn
 from training_samples import SEGMENTATION, same_weights, toy_set, toy_spec
 
-from dysample_lib.data import SegmentationSet
+from dysample_lib.data import SegmentationSet, memory
 from dysample_lib.tasks.base import predict_batch
 from dysample_lib.testbed.nets import DensePredictionNet
-from dysample_lib.train import features
 from dysample_lib.train.features import KeptMaps
 from dysample_lib.train.fit import fit, seeded
 
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
-    features.forget()
+    memory.forget()
     yield
-    features.forget()
+    memory.forget()
 
 
 def frozen_net(encoder: str = "small", **options: Any) -> DensePredictionNet:
@@ -122,7 +121,6 @@ def test_maps_are_computed_once_for_one_encoder_and_one_set(
         next(net.encoder.parameters()).add_(0.1)
     KeptMaps(net, data, mirrored=False)
     assert sum(seen) == 100
-    assert len(features._kept) <= features.KEPT_AT_MOST
 
 
 def test_maps_of_a_trained_encoder_are_refused() -> None:
@@ -141,7 +139,7 @@ def test_flips_that_were_not_kept_are_refused(mirrored: bool, axis: int) -> None
 def test_a_frozen_encoder_with_vertical_flips_is_trained_on_images() -> None:
     net, data = frozen_net(), (toy_set(8), toy_set(4, "val"))
     fit(SEGMENTATION, net, *data, toy_spec(frozen=True, flips="hv", epochs=1))
-    assert not features._kept
+    assert not memory._kept
     with pytest.raises(ValueError, match="flips has to be along the axis -1"):
         spec = toy_spec(frozen=True, flips="hv", epochs=1)
         fit(SEGMENTATION, frozen_net(), *data, spec, keep=True)
