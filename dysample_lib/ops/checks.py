@@ -17,14 +17,18 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def check_integer(name: str, value: object, least: int) -> None:
+    """Raise unless ``value`` is an integer of at least ``least``."""
+    wanted = f"{name} has to be an integer ≥ {least}, got {value!r}"
+    if not _is_integer(value):
+        raise TypeError(f"{wanted} ({type(value).__name__})")
+    if value < least:  # type: ignore[operator]
+        raise ValueError(wanted)
+
+
 def check_positive_integer(name: str, value: object) -> None:
     """Raise unless ``value`` is an integer of at least 1."""
-    if not _is_integer(value):
-        raise TypeError(
-            f"{name} has to be an integer ≥ 1, got {value!r} ({type(value).__name__})"
-        )
-    if value < 1:  # type: ignore[operator]
-        raise ValueError(f"{name} has to be an integer ≥ 1, got {value!r}")
+    check_integer(name, value, 1)
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -11,10 +11,11 @@ import os
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from ..ops.checks import check_integer, check_number
 from .spec import RunSpec
 
 try:
@@ -55,8 +56,8 @@ class Record:
 
     def __post_init__(self) -> None:
         for name in ("parameters", "upsampler_parameters"):
-            _check_number(name, getattr(self, name), Integral)
-        _check_number("seconds", self.seconds, Real)
+            check_integer(name, getattr(self, name), 0)
+        check_number("seconds", self.seconds, 0)
         for name in ("metrics", "environment"):
             value = getattr(self, name)
             if not isinstance(value, dict):
@@ -136,16 +137,6 @@ class Record:
                 for name, value in known["metrics"].items()
             }
         return cls(**known, further=values)
-
-
-def _check_number(name: str, value: object, kind: type) -> None:
-    wanted = "an integer ≥ 0" if kind is Integral else "a finite number ≥ 0"
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(
-            f"{name} has to be {wanted}, got {value!r} ({type(value).__name__})"
-        )
-    if not 0 <= value < math.inf:  # type: ignore[operator]
-        raise ValueError(f"{name} has to be {wanted}, got {value!r}")
 
 
 def append_record(path: Path | str, record: Record) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
-from ..ops.checks import check_choice, check_positive_integer
+from ..ops.checks import check_choice, check_number, check_positive_integer
 
 NOT_COMPUTED = ("budget",)
 """Fields that say why a run was made and change nothing in it."""
@@ -92,8 +91,10 @@ class RunSpec:
         for name in ("epochs", "batch_size", "band", "width"):
             check_positive_integer(name, getattr(self, name))
         for name in ("learning_rate", "offset_rate", "encoder_rate"):
-            _check_number(name, getattr(self, name), positive=True)
-        _check_number("weight_decay", self.weight_decay)
+            check_number(name, getattr(self, name), 0)
+            if getattr(self, name) == 0:
+                raise ValueError(f"{name} has to be a number > 0, got 0")
+        check_number("weight_decay", self.weight_decay, 0)
         _check_seed(self.seed)
         if not isinstance(self.frozen, bool):
             raise TypeError(f"frozen has to be True or False, got {self.frozen!r}")
@@ -176,14 +177,6 @@ def _check_name(field: str, value: object) -> None:
         raise TypeError(f"{field} has to be a name, got {value!r}")
     if not value:
         raise ValueError(f"{field} has to be a name, got an empty one")
-
-
-def _check_number(field: str, value: object, positive: bool = False) -> None:
-    wanted = f"{field} has to be a number {'> 0' if positive else '≥ 0'}, got {value!r}"
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(wanted)
-    if not 0 <= float(value) < math.inf or (positive and value == 0):
-        raise ValueError(wanted)
 
 
 def _check_seed(value: object) -> None:
