@@ -8,7 +8,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from .sampling import _for_all_sizes
+from .sampling import for_all_sizes
 
 
 def check_output_size(
@@ -63,9 +63,9 @@ def fit(x: Tensor, output_size: tuple[int, int] | None) -> Tensor:
     """
     if output_size is None:
         return x
-    for_all_sizes = _for_all_sizes()
+    captured = for_all_sizes()
     for dim, wanted in ((2, output_size[0]), (3, output_size[1])):
-        if for_all_sizes:
+        if captured:
             lines = torch.arange(wanted, device=x.device).clamp(max=x.shape[dim] - 1)
             x = x.index_select(dim, lines)
             continue

@@ -8,17 +8,23 @@ multiplies 2.56 times as many numbers as needed, at the speed of a matrix produc
 matrices have 64·s² numbers a pixel and group of channels, less than the unfolded copy
 wherever a group has more than 2.56·s² channels. A value that is not finite makes all
 output of its tile NaN, as zero times it is.
+
+The matrices take tensors of up to ten dimensions, which mobile runtimes do not have,
+and windows that torch's older ONNX exporter does not know. Exported and traced graphs
+add up k² moved copies of the map instead, at up to about twice the time on a CPU.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_groups, check_map, check_positive_integer
+from .sampling import for_all_sizes
 
 TILE = 4
 """Rows and columns of the low-resolution map that one matrix product takes."""
@@ -69,6 +75,8 @@ def reassemble(
             f"groups={groups}, scale={scale} and features of "
             f"{tuple(features.shape)}, got {tuple(kernels.shape)}"
         )
+    if for_all_sizes():
+        return _sum_of_moved(features, kernels, scale, groups, size)
     windows = _windows(features, size)
     windows = windows.reshape(
         *windows.shape[:3], groups, channels // groups, math.prod(windows.shape[-2:])
@@ -97,6 +105,9 @@ def affinity(query: Tensor, keys: Tensor, scale: int, kernel_size: int) -> Tenso
         * keys: (B, d, H, W)
         * returns: (B, k², s·H, s·W), channel row · k + column
     """
+    if for_all_sizes():
+        products = (query * near for near in _moved(keys, scale, kernel_size))
+        return torch.stack([product.sum(1) for product in products], 1)
     height, width = keys.shape[2:]
     windows = _windows(keys, kernel_size)
     q = _split(query, scale, height, width).flatten(4)
@@ -133,6 +144,31 @@ def check_kernel_size(kernel_size: object) -> None:
     check_positive_integer("kernel_size", kernel_size)
     if kernel_size % 2 == 0:  # type: ignore[operator]
         raise ValueError(f"kernel_size has to be odd, got {kernel_size}")
+
+
+def _moved(x: Tensor, scale: int, size: int) -> Iterator[Tensor]:
+    """One after the other the k × k neighbours that each output pixel sees.
+
+    Zeros stand around the map. (B, C, H, W) → k² times (B, C, s·H, s·W)
+    """
+    height, width, margin = scale * x.shape[2], scale * x.shape[3], size // 2
+    x = F.interpolate(F.pad(x, (margin,) * 4), scale_factor=float(scale))
+    for row in range(0, scale * size, scale):
+        for column in range(0, scale * size, scale):
+            yield x[:, :, row : row + height, column : column + width]
+
+
+def _sum_of_moved(
+    features: Tensor, kernels: Tensor, scale: int, groups: int, size: int
+) -> Tensor:
+    """:func:`reassemble` without tiles, added up in float32 or better."""
+    dtype = torch.promote_types(features.dtype, torch.float32)
+    weights = kernels.to(features.dtype).to(dtype).unflatten(1, (groups, size**2))
+    y = torch.zeros((), dtype=dtype, device=features.device)
+    for i, near in enumerate(_moved(features.to(dtype), scale, size)):
+        near = near.unflatten(1, (groups, -1))
+        y = torch.addcmul(y, near, weights[:, :, i : i + 1])
+    return y.flatten(1, 2).to(features.dtype)
 
 
 def _windows(x: Tensor, size: int) -> Tensor:

@@ -148,7 +148,9 @@ def point_sample(
         scale: upsampling ratio s.
         groups: how many groups of C / g neighbouring channels have their own points.
         deterministic: gather the four neighbours of each point instead of calling
-            ``grid_sample``, whose backward pass adds in varying order on CUDA.
+            ``grid_sample``, whose backward pass adds in varying order on CUDA. It has
+            no second derivative (gradient penalties need one; the default has it), and
+            like the default no forward-mode one.
 
     Shape:
         * features: (B, C, H, W)
@@ -222,7 +224,7 @@ def _read(maps: Tensor, grid: Tensor) -> Tensor:
     never reach it. Infinite ones do no harm, they read the border.
     """
     options: dict[str, Any] = {"padding_mode": "border", "align_corners": False}
-    if _for_all_sizes():  # no pass over the output where it is for inference
+    if for_all_sizes():  # no pass over the output where it is for inference
         grid = torch.where(grid == grid, grid, -1)
         return F.grid_sample(maps, grid, **options)
     if _are_numbers(grid):
@@ -261,13 +263,16 @@ def _are_numbers(grid: Tensor) -> bool:
         return False
 
 
-def _for_all_sizes() -> bool:
-    # A branch on the size would tie an exported graph to one side of it.
+def for_all_sizes() -> bool:
+    """Whether a graph is captured, by export or trace, that is to serve all sizes.
+
+    A branch on the size would tie it to one side of it.
+    """
     return torch.jit.is_tracing() or _is_exporting()
 
 
 def _beyond_float32(features: Tensor) -> bool:
-    if _for_all_sizes():
+    if for_all_sizes():
         return False
     # Metal has no float64 at all.
     return max(features.shape[2:]) > FLOAT32_SIZE and features.device.type != "mps"

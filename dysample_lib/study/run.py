@@ -103,6 +103,12 @@ def resolve(
         "device": device,
         "precision": "mixed" if device == "cuda" and budget == "full" else "float32",
     }
+    for field, by in (("frozen", "finetune"), ("upsampler_options", "upsampler")):
+        if field in fields:
+            raise TypeError(
+                f"{field} is decided by {by}, as in resolve('grouping,scope=0.5', "
+                f"finetune=False), got {field}={fields[field]!r}"
+            )
     unknown = fields.keys() - RunSpec.__dataclass_fields__.keys()
     if unknown:
         raise TypeError(

@@ -240,8 +240,7 @@ def _groups(task: Task, model: nn.Module, spec: RunSpec) -> list[dict[str, Any]]
         offsets = {
             parameter
             for upsampler in task.upsamplers(model)
-            for name, parameter in upsampler.named_parameters()
-            if name.startswith("offset.")
+            for parameter in upsampler.offset_parameters()  # type: ignore[operator]
         }
     if spec.encoder_rate != 1:
         encoder = set(model.encoder.parameters())  # type: ignore[union-attr]

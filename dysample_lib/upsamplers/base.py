@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from ..ops.checks import check_map, check_positive_integer
 from ..ops.output_size import check_output_size, fit
+
+# To torch.fx whatever looks at a value or a size is one node: such graphs serve all
+# sizes, and check them. The upsamplers' modules do the same.
+torch.fx.wrap("check_output_size")
+torch.fx.wrap("fit")
 
 
 class Flops(NamedTuple):
@@ -68,7 +74,6 @@ class Upsampler(nn.Module):
     def forward(
         self,
         x: Tensor,
-        *,
         guide: Tensor | None = None,
         output_size: tuple[int, int] | None = None,
     ) -> Tensor:
@@ -96,30 +101,60 @@ class Upsampler(nn.Module):
         """Operations for one map of ``height`` × ``width``, by a closed formula."""
         raise NotImplementedError(f"{type(self).__name__} has no formula")
 
+    def reset_parameters(self) -> None:
+        """Start again, as a new one would: the remedy after a loop over all layers."""
+        for layer in self.children():
+            layer.reset_parameters()  # type: ignore[operator]
+
+    def offset_parameters(self) -> Iterator[nn.Parameter]:
+        """What says where it reads: none, but where a subclass has some."""
+        return iter(())
+
     def check_maps(self, x: Tensor, guide: Tensor | None = None) -> None:
         """Raise unless ``x`` and, for guided upsamplers, ``guide`` fit."""
+        guide_channels = self.guide_channels if self.guided else None
         name = type(self).__name__
-        check_map("x", x, channels=self.in_channels)
-        if not self.guided:
-            if guide is not None:
-                raise TypeError(f"guide has to be None: {name} upsamples x alone")
-            return
-        batch, _, height, width = x.shape
-        wanted = (batch, self.guide_channels, self.scale * height, self.scale * width)
-        if guide is None:
-            raise TypeError(
-                f"guide is missing: {name} upsamples x of {tuple(x.shape)} by a "
-                f"high-resolution feature of {wanted}"
-            )
-        check_map("guide", guide)
-        if tuple(guide.shape) != wanted:
-            raise ValueError(
-                f"guide has to be (B, guide_channels, scale·H, scale·W) = {wanted} for "
-                f"x of {tuple(x.shape)}, got {tuple(guide.shape)}"
-            )
+        _check_maps(x, guide, name, self.in_channels, self.scale, guide_channels)
+
+    def __prepare_scriptable__(self) -> Any:
+        """Called by ``torch.jit.script`` for each module of a model."""
+        raise TypeError(
+            f"torch.jit.script cannot take {type(self).__name__}, or a model that "
+            "holds one: trace it, torch.jit.trace(module, x), before the model is "
+            "scripted, or capture the model with torch.export.export"
+        )
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, scale={self.scale}"
         if self.guided:
             text += f", guide_channels={self.guide_channels}"
         return text
+
+
+@torch.fx.wrap
+def _check_maps(
+    x: Tensor,
+    guide: Tensor | None,
+    name: str,
+    channels: int,
+    scale: int,
+    guide_channels: int | None,
+) -> None:
+    check_map("x", x, channels=channels)
+    if guide_channels is None:
+        if guide is not None:
+            raise TypeError(f"guide has to be None: {name} upsamples x alone")
+        return
+    batch, _, height, width = x.shape
+    wanted = (batch, guide_channels, scale * height, scale * width)
+    if guide is None:
+        raise TypeError(
+            f"guide is missing: {name} upsamples x of {tuple(x.shape)} by a "
+            f"high-resolution feature of {wanted}"
+        )
+    check_map("guide", guide)
+    if tuple(guide.shape) != wanted:
+        raise ValueError(
+            f"guide has to be (B, guide_channels, scale·H, scale·W) = {wanted} for "
+            f"x of {tuple(x.shape)}, got {tuple(guide.shape)}"
+        )

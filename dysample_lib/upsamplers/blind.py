@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from ..ops.checks import check_groups, check_map, check_scope
 from ..ops.sampling import initial_positions, point_sample
 from .base import Flops, Upsampler
+
+torch.fx.wrap("check_map")
+torch.fx.wrap("point_sample")
 
 
 class Blind(Upsampler):
@@ -57,6 +62,10 @@ class Blind(Upsampler):
         """Start as bilinear interpolation."""
         nn.init.zeros_(self.bias)
 
+    def offset_parameters(self) -> Iterator[nn.Parameter]:
+        """All there are."""
+        return self.parameters()
+
     def offsets(self, x: Tensor) -> Tensor:
         """The offsets O, initial positions included, as a view.
 
@@ -65,11 +74,7 @@ class Blind(Upsampler):
             * returns: (B, 2·g·s², H, W), in low-resolution pixels, at least float32
         """
         check_map("x", x, channels=self.in_channels)
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        initial = initial_positions(self.scale, dtype=dtype, device=x.device)
-        initial = initial.flatten(1).repeat(1, self.groups).flatten()
-        offsets = torch.add(initial, self.bias.to(dtype), alpha=self.scope)
-        return offsets.view(1, -1, 1, 1).expand(x.shape[0], -1, *x.shape[2:])
+        return _everywhere(x, self.bias, self.scale, self.groups, self.scope)
 
     def upsample(self, x: Tensor) -> Tensor:
         """Sample ``x`` at its :meth:`offsets`."""
@@ -86,3 +91,14 @@ class Blind(Upsampler):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, groups={self.groups}, scope={self.scope}"
+
+
+@torch.fx.wrap
+def _everywhere(
+    x: Tensor, bias: Tensor, scale: int, groups: int, scope: float
+) -> Tensor:
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    initial = initial_positions(scale, dtype=dtype, device=x.device)
+    initial = initial.flatten(1).repeat(1, groups).flatten()
+    offsets = torch.add(initial, bias.to(dtype), alpha=scope)
+    return offsets.view(1, -1, 1, 1).expand(x.shape[0], -1, *x.shape[2:])

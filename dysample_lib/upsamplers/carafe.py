@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import torch
 from torch import Tensor, nn
 
 from ..ops.checks import check_groups, check_map, check_positive_integer
+from ..ops.initialised import Conv2d
 from ..ops.reassembly import check_kernel_size, normalised, reassemble, reassembly_flops
 from ..ops.sampling import shuffle
 from .base import Flops, Upsampler
+
+torch.fx.wrap("check_map")
+torch.fx.wrap("normalised")
+torch.fx.wrap("reassemble")
 
 
 class CARAFE(Upsampler):
@@ -61,17 +69,10 @@ class CARAFE(Upsampler):
         self.kernel_size = kernel_size
         self.compressed = compressed
         kernels = groups * scale**2 * kernel_size**2
-        self.compress = nn.Conv2d(in_channels, compressed, 1)
-        self.encode = nn.Conv2d(compressed, kernels, 3, padding=1)
+        self.compress = Conv2d(in_channels, compressed, 1, init=nn.init.xavier_uniform_)
+        nearly_means = partial(nn.init.normal_, std=0.001)
+        self.encode = Conv2d(compressed, kernels, 3, padding=1, init=nearly_means)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Start with kernels that are nearly means of their neighbourhoods."""
-        nn.init.xavier_uniform_(self.compress.weight)
-        nn.init.normal_(self.encode.weight, std=0.001)
-        for layer in (self.compress, self.encode):
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
 
     def kernels(self, x: Tensor) -> Tensor:
         """The kernels, (B, C, H, W) → (B, g·k², s·H, s·W), at least float32."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +19,8 @@ from ..ops.checks import (
 from ..ops.pointwise import PointwiseConv2d
 from ..ops.sampling import INITIAL_MODES, initial_positions, sample, shuffle
 from .base import Flops, Upsampler
+
+torch.fx.wrap("sample")
 
 STYLES = ("lp", "pl")
 LIMITS = ("soft", "tanh")
@@ -63,8 +67,8 @@ class DySample(Upsampler):
         scope_bias: give the dynamic scope's layer a bias, as the authors' detection
             and segmentation code does; their standalone module has none.
         deterministic: add gradients in a fixed order, at several times the cost
-            (``python -m benchmarks.operator_cost``); see
-            :func:`dysample_lib.point_sample`.
+            (``python -m benchmarks.operator_cost``) and without second derivatives;
+            see :func:`dysample_lib.point_sample`.
 
     Shape:
         * input: (B, C, H, W), any floating-point dtype, any memory format
@@ -77,6 +81,9 @@ class DySample(Upsampler):
     ``scope.weight``. The constant ``init_pos`` of the authors' module is accepted
     where it agrees with ``initial`` and is not written. For the authors' other
     checkpoints see :func:`dysample_lib.load_dysample_state_dict`.
+
+    A model's own loop over all ``nn.Conv2d`` overwrites the offset layer, and points
+    start pixels away: call :meth:`reset_parameters` of each upsampler after it.
 
     >>> upsample = DySample(64)
     >>> upsample(torch.randn(1, 64, 8, 9)).shape
@@ -123,21 +130,17 @@ class DySample(Upsampler):
 
         shared = scale**2 if style == "pl" else 1  # points with the same weights
         sizes = in_channels // shared, 2 * groups * scale**2 // shared
-        self.offset = PointwiseConv2d(*sizes)
+        # Nearly plain interpolation: offsets of about 0.001 (section 3.3).
+        init = partial(nn.init.normal_, std=self.init_std)
+        self.offset = PointwiseConv2d(*sizes, init=init)
         if self.static_scope is None:
-            self.scope = PointwiseConv2d(*sizes, bias=scope_bias)
+            self.scope = PointwiseConv2d(*sizes, scope_bias, init=nn.init.zeros_)
         self.register_load_state_dict_pre_hook(_take_init_pos)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Start as plain interpolation, up to offsets of about 0.001 (section 3.3)."""
-        nn.init.normal_(self.offset.weight, std=self.init_std)
-        assert self.offset.bias is not None
-        nn.init.zeros_(self.offset.bias)
-        if self.static_scope is None:
-            nn.init.zeros_(self.scope.weight)
-            if self.scope.bias is not None:
-                nn.init.zeros_(self.scope.bias)
+    def offset_parameters(self) -> Iterator[nn.Parameter]:
+        """Those of the offset layer."""
+        return self.offset.parameters()
 
     def walking_range(self, x: Tensor) -> Tensor | float:
         """The factor on the linear layer's output, in low-resolution pixels.
@@ -148,7 +151,8 @@ class DySample(Upsampler):
         if self.static_scope is not None:
             return self.static_scope
         check_map("x", x, channels=self.in_channels)
-        return DYNAMIC_SCOPE * self._by_pixel(self._gates(self._seen(x)))
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        return DYNAMIC_SCOPE * self._by_pixel(self._gates(self._seen(x), dtype))
 
     def offsets(self, x: Tensor) -> Tensor:
         """The offsets O of the sampling points, initial positions included.
@@ -167,8 +171,8 @@ class DySample(Upsampler):
 
         Computed rather than stored: a buffer would be rounded by ``module.half()``.
         """
-        starts = initial_positions(self.scale, self.initial, dtype=dtype, device=device)
-        return starts.flatten(1).repeat(1, self.groups).view(1, -1, 1, 1)
+        starts = _starts(self.scale, self.groups, self.initial, dtype, device)
+        return starts.view(1, -1, 1, 1)
 
     def upsample(self, x: Tensor) -> Tensor:
         """Sample ``x`` at its :meth:`offsets`."""
@@ -179,24 +183,19 @@ class DySample(Upsampler):
     def _offsets(self, x: Tensor) -> Tensor:
         """O = range · offset(X) + initial, laid out as the layers' results."""
         seen = self._seen(x)
+        initial = _starts_for(x, self.scale, self.groups, self.initial, self.style)
         # Past the layers nothing is rounded to half precision.
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        moves = self.offset(seen).to(dtype)
+        moves = self.offset(seen).to(initial.dtype)
         if self.limit == "tanh":
             moves = moves.tanh()
-        initial = self.initial_offsets(dtype, x.device)
-        if self.style == "pl":
-            points = initial.view(-1, self.scale**2).t()
-            initial = points.repeat(x.shape[0], 1)[..., None, None]
         if self.static_scope is not None:
             return torch.add(initial, moves, alpha=self.static_scope)
-        return torch.addcmul(initial, self._gates(seen), moves, value=DYNAMIC_SCOPE)
+        gates = self._gates(seen, initial.dtype)
+        return torch.addcmul(initial, gates, moves, value=DYNAMIC_SCOPE)
 
-    def _gates(self, seen: Tensor) -> Tensor:
+    def _gates(self, seen: Tensor, dtype: torch.dtype) -> Tensor:
         """How far the dynamic scope opens, from 0 to 1."""
-        logits = self.scope(seen)
-        dtype = torch.promote_types(logits.dtype, torch.float32)
-        return logits.to(dtype).sigmoid()
+        return self.scope(seen).to(dtype).sigmoid()
 
     # The layers of LP see the map and return (B, 2·g·s², H, W). Those of PL see each
     # point's own channels: as they are 1×1, it is enough to move the points beside the
@@ -273,6 +272,28 @@ class DySample(Upsampler):
             + ", scope_bias=True" * biased
             + ", deterministic=True" * self.deterministic
         )
+
+
+def _starts(
+    scale: int,
+    groups: int,
+    mode: str,
+    dtype: torch.dtype,
+    device: torch.device | str | None,
+) -> Tensor:
+    """Where the points of all groups start, (2, g·s²)."""
+    starts = initial_positions(scale, mode, dtype=dtype, device=device)
+    return starts.flatten(1).repeat(1, groups)
+
+
+@torch.fx.wrap
+def _starts_for(x: Tensor, scale: int, groups: int, mode: str, style: str) -> Tensor:
+    """The same for the layers' results of ``x``, in float32 or better."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    starts = _starts(scale, groups, mode, dtype, x.device)
+    if style == "lp":
+        return starts.view(1, -1, 1, 1)
+    return starts.view(-1, scale**2).t().repeat(x.shape[0], 1)[..., None, None]
 
 
 def _take_init_pos(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from ..ops.checks import check_positive_integer
+from ..ops.initialised import Conv2d
 from ..ops.reassembly import check_kernel_size, normalised, reassemble, reassembly_flops
 from .base import Flops, Upsampler
+
+torch.fx.wrap("normalised")
+torch.fx.wrap("reassemble")
 
 
 class FADE(Upsampler):
@@ -80,22 +86,13 @@ class FADE(Upsampler):
         self.kernel_size = kernel_size
         weights = kernel_size**2
         inner = weights if lite else compressed
-        self.compress_guide = nn.Conv2d(self.guide_channels, inner, 1)
-        self.compress = nn.Conv2d(in_channels, inner, 1, bias=False)
-        self.encode = nn.Conv2d(
-            inner, weights, 3, padding=1, groups=inner if lite else 1
-        )
+        layer = partial(Conv2d, init=nn.init.xavier_uniform_)
+        self.compress_guide = layer(self.guide_channels, inner, 1)
+        self.compress = layer(in_channels, inner, 1, bias=False)
+        self.encode = layer(inner, weights, 3, padding=1, groups=inner if lite else 1)
         if gated:
-            self.gate = nn.Conv2d(in_channels, 1, 1)
+            self.gate = layer(in_channels, 1, 1)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Xavier's uniform weights, biases zero."""
-        for layer in self.children():
-            assert isinstance(layer, nn.Conv2d)
-            nn.init.xavier_uniform_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
 
     def kernels(self, x: Tensor, guide: Tensor) -> Tensor:
         """The kernels, (B, k², s·H, s·W), at least float32."""
@@ -109,10 +106,8 @@ class FADE(Upsampler):
         if not self.gated:
             return y
         gate = self._nearest(self.gate(x).sigmoid())
-        guide, gate = guide.to(y.dtype), gate.to(y.dtype)
-        if torch.is_grad_enabled():  # where lerp needs two more maps of this size
-            return torch.addcmul(y, gate, guide - y)
-        return torch.lerp(y, guide, gate)
+        # lerp would keep two more maps of this size for the backward pass.
+        return torch.addcmul(y, gate.to(y.dtype), guide.to(y.dtype) - y)
 
     def _nearest(self, x: Tensor) -> Tensor:
         size = (self.scale * x.shape[2], self.scale * x.shape[3])

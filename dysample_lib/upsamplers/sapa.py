@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import torch
 from torch import Tensor, nn
 
 from ..ops.checks import check_positive_integer
+from ..ops.initialised import Linear
 from ..ops.reassembly import (
     affinity,
     check_kernel_size,
@@ -13,6 +17,10 @@ from ..ops.reassembly import (
     reassembly_flops,
 )
 from .base import Flops, Upsampler
+
+torch.fx.wrap("affinity")
+torch.fx.wrap("normalised")
+torch.fx.wrap("reassemble")
 
 
 class SAPA(Upsampler):
@@ -75,17 +83,10 @@ class SAPA(Upsampler):
         self.embedding = embedding
         self.norm_guide = nn.LayerNorm(self.guide_channels)
         self.norm = nn.LayerNorm(in_channels)
-        self.query = nn.Linear(self.guide_channels, embedding)
-        self.key = nn.Linear(in_channels, embedding)
+        nearly_means = partial(nn.init.normal_, std=0.02)
+        self.query = Linear(self.guide_channels, embedding, init=nearly_means)
+        self.key = Linear(in_channels, embedding, init=nearly_means)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Start with kernels that are nearly means of their neighbourhoods."""
-        self.norm_guide.reset_parameters()
-        self.norm.reset_parameters()
-        for layer in (self.query, self.key):
-            nn.init.normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
 
     def kernels(self, x: Tensor, guide: Tensor) -> Tensor:
         """The kernels, (B, k², s·H, s·W), at least float32."""

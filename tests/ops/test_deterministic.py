@@ -106,6 +106,30 @@ def test_gradients_are_those_of_the_function() -> None:
     assert torch.autograd.gradcheck(call, (features, offsets))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")  # torch's own
+def test_which_derivatives_there_are() -> None:
+    """Second ones on the default path alone; forward mode on neither."""
+    features = torch.randn(1, 4, 3, 4, dtype=torch.float64, requires_grad=True)
+    offsets = torch.randn(1, 16, 3, 4, dtype=torch.float64, requires_grad=True)
+    maps = (features, offsets)
+
+    def default(features: Tensor, offsets: Tensor) -> Tensor:
+        return point_sample(features, offsets, 2, 2)
+
+    def deterministic(features: Tensor, offsets: Tensor) -> Tensor:
+        return point_sample(features, offsets, 2, 2, deterministic=True)
+
+    assert torch.autograd.gradgradcheck(default, maps, fast_mode=True)
+    (slope,) = torch.autograd.grad(
+        deterministic(*maps).square().sum(), features, create_graph=True
+    )
+    with pytest.raises(NotImplementedError, match="derivative for '_embedding_bag"):
+        slope.sum().backward()
+    for function in (default, deterministic):
+        with pytest.raises(NotImplementedError, match="forward AD"):
+            torch.func.jvp(function, maps, maps)
+
+
 def test_points_that_left_the_map_read_its_border() -> None:
     toy = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     for far in (0.75, 1.0, 2.0, 50.0, 1e9):

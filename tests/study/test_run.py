@@ -132,6 +132,8 @@ def test_the_full_budget_is_the_same_experiment(
         ({"seed": -1}, ValueError, r"seed has to be in 0 … 2\*\*32 - 1, got -1"),
         ({"budget": "huge"}, ValueError, "budget has to be one of .*got 'huge'"),
         ({"rate": 1.0}, TypeError, "a run has no field rate; it has task, dataset"),
+        ({"frozen": True}, TypeError, "frozen is decided by finetune, .*frozen=True"),
+        ({"upsampler_options": {}}, TypeError, "upsampler_options is decided by upsa"),
     ],
 )
 def test_bad_arguments_are_named_before_any_work(

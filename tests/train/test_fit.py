@@ -24,6 +24,7 @@ from training_samples import (
 from dysample_lib.data.base import SegmentationSet
 from dysample_lib.tasks.base import Batch, Images
 from dysample_lib.tasks.segmentation import evaluate
+from dysample_lib.testbed.nets import DensePredictionNet
 from dysample_lib.train.checkpoints import read_checkpoint
 from dysample_lib.train.fit import _Session, fit, seeded
 
@@ -201,6 +202,15 @@ def test_a_rate_is_for_its_own_part(rate: str, part: str) -> None:
     slow = {name for name, change in changes.items() if change < 1e-8}
     assert slow == {name for name in changes if part in name}
     assert slow
+
+
+def test_the_offset_rate_is_for_blind_points_too() -> None:
+    net = DensePredictionNet(2, upsampler="blind", width=16)
+    spec = toy_spec(epochs=1, upsampler="blind", offset_rate=1e-9)
+    fit(SEGMENTATION, net, toy_set(20), toy_set(6, "val"), spec)
+    points = [p for n, p in net.named_parameters() if "upsamplers." in n]
+    assert points
+    assert all(0 < p.detach().abs().max() < 1e-8 for p in points)
 
 
 def test_weights_decay_as_the_spec_says() -> None:

@@ -1,4 +1,8 @@
-"""Captured graphs: compiled, exported, ONNX, traced."""
+"""Captured graphs of DySample-S+: how many there are, what is in them, wide maps.
+
+Whether a graph of each upsampler is right at all sizes is the support matrix's:
+test_support.py.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,6 @@ from torch import Tensor, nn
 
 from dysample_lib import build_upsampler
 
-VARIANTS = ("grouping", "dynamic_scope", "dysample_s", "dysample_s_plus")
 OPSETS = (16, 18, 20, 22)  # GridSample came with 16
 EXPORTED = (2, 16, 8, 10)
 OTHER_SIZES = (
@@ -27,9 +30,9 @@ OTHER_SIZES = (
 )
 
 
-@pytest.fixture(params=VARIANTS)
-def module(request: pytest.FixtureRequest, scatter: Callable[..., Any]) -> nn.Module:
-    return scatter(build_upsampler(request.param, 16), std=0.3).eval()
+@pytest.fixture
+def module(scatter: Callable[..., Any]) -> nn.Module:
+    return scatter(build_upsampler("dysample_s_plus", 16), std=0.3).eval()
 
 
 def agree(
@@ -132,8 +135,56 @@ def _runtime(model: onnx.ModelProto) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0])
 
 
-def test_a_trace_serves_other_sizes(module: nn.Module) -> None:
+@pytest.mark.parametrize("name", ["grouping", "dysample_s_plus"])
+def test_a_trace_holds_convolutions(name: str) -> None:
+    """Tools that count or convert traces know them, and no ``baddbmm``."""
+    module = build_upsampler(name, 16)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated, and the checks run only once
         traced = torch.jit.trace(module, torch.randn(EXPORTED))
-        agree(traced, module, 1e-6)
+    graph = traced.inlined_graph
+    nodes = [node.kind() for node in graph.nodes()]
+    assert nodes.count("aten::_convolution") == 1 + (name == "dysample_s_plus")
+    assert not {"aten::baddbmm", "aten::bmm", "aten::linear"} & set(nodes)
+
+
+def test_counters_that_trace_see_the_layers() -> None:
+    fvcore = pytest.importorskip("fvcore.nn")
+    module = build_upsampler("grouping", 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        counted = fvcore.FlopCountAnalysis(module, torch.randn(1, 16, 6, 5))
+        by_operator = counted.by_operator()
+    # It counts a product and its sum as one.
+    assert 2 * by_operator["conv"] == module.flops(6, 5).layers
+
+
+def test_counters_by_type_have_to_be_told() -> None:
+    """What the page on support says of thop."""
+    thop = pytest.importorskip("thop")
+    module = build_upsampler("grouping", 16)
+    rule = thop.profile.__globals__["register_hooks"][nn.Conv2d]
+    layer = type(module.offset)
+    maps = (torch.randn(1, 16, 6, 5),)
+    counted = thop.profile(module, maps, {layer: rule}, verbose=False)
+    assert 2 * counted[0] == module.flops(6, 5).layers
+    module = build_upsampler("grouping", 16)
+    assert thop.profile(module, maps, verbose=False)[0] == 0
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_scripting_is_refused_and_a_trace_goes_into_a_script(module: nn.Module) -> None:
+    class Net(nn.Module):
+        def __init__(self, upsample: Any) -> None:
+            super().__init__()
+            self.upsample = upsample
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.upsample(x).relu()
+
+    with pytest.raises(TypeError, match=r"jit.script cannot take DySample.*trace it"):
+        torch.jit.script(Net(module))
+    scripted = torch.jit.script(Net(torch.jit.trace(module, torch.randn(EXPORTED))))
+    x = torch.randn(1, 16, 5, 8)
+    torch.testing.assert_close(scripted(x), module(x).relu(), rtol=0, atol=1e-5)

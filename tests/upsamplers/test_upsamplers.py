@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from upsampler_samples import (
     BY_KERNELS,
     GUIDED,
@@ -165,22 +165,53 @@ def test_autocast(name: str) -> None:
     torch.testing.assert_close(halves.float(), y, rtol=0, atol=0.02 * scale)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", OFF_LADDER)
-def test_compile(scatter: Scatter, name: str) -> None:
-    """One graph, forward and backward."""
-    torch._dynamo.reset()
-    module = scatter(build_upsampler(name, 8), std=0.1)
-    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
-    x = torch.randn(2, 8, 5, 9, requires_grad=True)
-    maps = inputs(name, x)
-    results = []
-    for net in (compiled, module):
-        y = net(**maps)
-        results.append((y, *torch.autograd.grad(y.square().sum(), x)))
-    for mine, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
-    torch._dynamo.reset()
+@pytest.mark.parametrize("name", NAMES)
+def test_models_initialised_module_by_module(name: str) -> None:
+    """FSDP's recipe, and that of models on the meta device: owners, then layers."""
+    fresh = dict(build_upsampler(name, 64).named_parameters())
+    with torch.device("meta"):
+        module = build_upsampler(name, 64)
+    module.to_empty(device="cpu")
+    for parameter in module.parameters():
+        nn.init.constant_(parameter, 7.0)
+    for part in module.modules():
+        if hasattr(part, "reset_parameters"):
+            part.reset_parameters()
+    assert [n for n, _ in module.named_parameters()] == list(fresh)
+    for key, parameter in module.named_parameters():
+        if fresh[key].numel() < 2 or not fresh[key].std():
+            assert torch.equal(parameter, fresh[key]), key
+        else:
+            assert 0.7 < parameter.std() / fresh[key].std() < 1.4, key
+            assert not torch.equal(parameter, fresh[key])
+
+
+@pytest.mark.parametrize("name", ["dysample_s_plus", "carafe", "fade", "sapa"])
+def test_the_remedy_after_a_loop_over_all_layers(name: str) -> None:
+    module = build_upsampler(name, 64)
+    state = {key: value.clone() for key, value in module.state_dict().items()}
+    for part in module.modules():
+        if isinstance(part, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(part.weight)
+    for key, value in module.state_dict().items():
+        if key == "offset.weight":
+            assert value.std() > 100 * state[key].std()
+    module.reset_parameters()
+    for key, value in module.state_dict().items():
+        expected = state[key].std(correction=0).item()
+        assert abs(value.std(correction=0).item() - expected) <= 0.3 * expected, key
+
+
+def test_seeds_draw_what_they_drew() -> None:
+    """Recorded runs start there: torch's own initialisation first, then this one."""
+    torch.manual_seed(0)
+    ours = build_upsampler("carafe", 16)
+    torch.manual_seed(0)
+    compress, encode = nn.Conv2d(16, 64, 1), nn.Conv2d(64, 100, 3, padding=1)
+    nn.init.xavier_uniform_(compress.weight)
+    nn.init.normal_(encode.weight, std=0.001)
+    assert torch.equal(ours.compress.weight, compress.weight)
+    assert torch.equal(ours.encode.weight, encode.weight)
 
 
 @pytest.mark.parametrize("name", NAMES)
