@@ -18,7 +18,7 @@ endif
 QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html lab notebooks tables front viewer stills test lint hosted pdf clean
+.PHONY: help setup book html lab notebooks tables front viewer stills test lint hosted pdf gpu wheels clean
 
 help: ## list these targets
 	@echo "The DySample book: make <target> [PYTHON=python3.12] [DYSAMPLE_BUDGET=quick|full]"
@@ -72,6 +72,15 @@ hosted: $(if $(IMAGE),$(BIN)/python,$(VENV)/.book-installed) ## run every chapte
 
 pdf: setup ## print the whole book into _build/dysample-book.pdf [needs Chromium]
 	@$(BIN)/python book/scripts/pdf.py
+
+# A machine with a GPU may have no .venv, and no network to make one with.
+HERE := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+
+gpu: ## measure on a GPU, in steps that resume [STEPS="tests cost"] [GPU_DRY=1]
+	@$(HERE) -m benchmarks.gpu $(STEPS)
+
+wheels: ## collect what a GPU machine without network lacks
+	@$(HERE) -m benchmarks.gpu.wheels
 
 clean: ## remove what was built; .venv stays
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -166,7 +166,7 @@ def _add_cost(commands: Any) -> None:
         "--size", type=int, nargs=2, metavar=("H", "W"), default=(120, 120)
     )
     cost.add_argument("--scale", type=int, default=2)
-    cost.add_argument("--batch", type=int, default=1)
+    cost.add_argument("--batch", type=int, nargs="+", default=[1], help="or several")
     cost.add_argument("--repeats", type=int, default=9, help="turns that count")
     cost.add_argument("--threads", type=int, help="torch's own number by default")
     cost.add_argument("--device", choices=("cpu", "cuda"), help="the GPU if any")
@@ -271,16 +271,18 @@ def _cost(options: argparse.Namespace) -> int:
     write = {"table": cost_text, "markdown": cost_markdown, "json": cost_json}
     if options.output is not None:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-    costs = compare(
-        options.upsamplers,
-        options.channels,
-        *options.size,
-        scale=options.scale,
-        batch=options.batch,
-        repeats=options.repeats,
-        threads=options.threads,
-        device=options.device,
-    )
+    costs = []
+    for batch in options.batch:
+        costs += compare(
+            options.upsamplers,
+            options.channels,
+            *options.size,
+            scale=options.scale,
+            batch=batch,
+            repeats=options.repeats,
+            threads=options.threads,
+            device=options.device,
+        )
     text = write[options.format](costs)
     if options.output is None:
         print(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run all chapters as a hosted notebook does, and not the shortest alone",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked ``cuda`` need a GPU, or a CPU in its place by ``GPU_DRY=1``."""
+    if torch.cuda.is_available() or os.environ.get("GPU_DRY") == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("cuda"):
+            item.add_marker(pytest.mark.skip(reason="needs a GPU (GPU_DRY=1: a CPU)"))
 
 
 @pytest.fixture(autouse=True)

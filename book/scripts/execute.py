@@ -110,7 +110,7 @@ def explain(path: Path, error: Exception) -> str:
     return f"{path.name} stopped:\n{text}"
 
 
-def keep_times(seconds: dict[str, float], results: Path) -> None:
+def keep_times(seconds: dict[str, float], file: Path, at_once: int = 1) -> None:
     """Note what each chapter took, and on what, for the page of run times."""
     import torch
 
@@ -124,10 +124,10 @@ def keep_times(seconds: dict[str, float], results: Path) -> None:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
+        "at_once": at_once,
         "seconds": {chapter: round(took, 1) for chapter, took in seconds.items()},
     }
-    text = json.dumps(noted, indent=2) + "\n"
-    (results / "runtimes.json").write_text(text, encoding="utf-8")
+    file.write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
 
 
 def copy_sources(target: Path) -> None:
@@ -184,7 +184,7 @@ def main() -> int:
         taken[path.stem] = seconds
     print(f"{len(paths)} notebooks in {sum(taken.values()):.0f} s")
     if not args.notebooks:
-        keep_times(taken, folder.parent / "results")
+        keep_times(taken, folder.parent / "results" / "runtimes.json")
     return 0
 
 

@@ -38,9 +38,13 @@ FRAGMENTS: dict[str, Callable[[], str]] = {
     "_found.md": lambda: found(recorded_runs("ladder")),
     "_which.md": lambda: which(all_records()),
     "_rivals.md": lambda: rivals(all_records()),
-    "_run_times.md": lambda: run_times(noted("runtimes.json")),
+    "_run_times.md": lambda: run_times(
+        noted("runtimes.json"), noted("runtimes_cuda.json")
+    ),
     "_support.md": lambda: support(noted("support.json")),
-    "_operator_cost.md": lambda: operator_cost(noted("operator_cost.json")),
+    "_operator_cost.md": lambda: operator_cost(
+        noted("operator_cost.json"), noted("operator_cost_cuda.json")
+    ),
     "_training_cost.md": lambda: training_cost(noted("training_cost.json")),
 }
 """What goes into which file."""

@@ -8,25 +8,41 @@ from dysample_lib.figures import method
 from dysample_lib.study.markdown import markdown_table
 
 
-def run_times(timed: dict[str, Any] | None) -> str:
-    """How long each chapter took, and on what."""
+def run_times(timed: dict[str, Any] | None, gpu: dict[str, Any] | None = None) -> str:
+    """How long each chapter took and on what, on a GPU as well where one was there."""
     if timed is None:
         return "No complete run has been timed yet; `make notebooks` times one.\n"
+    head, columns = ["chapter", "minutes"], [timed["seconds"]]
+    lines = [f"{timing(timed)}:"]
+    if gpu is not None:
+        head = ["chapter", "minutes", f"minutes, {gpu['device_name']}"]
+        columns.append(gpu["seconds"])
+        lines = [f"{timing(timed)}, and {timing(gpu)}, {gpu['at_once']} at once:"]
     rows = []
-    for chapter, took in timed["seconds"].items():
-        minutes, seconds = divmod(round(took), 60)
-        rows.append((f"[](../notebooks/{chapter}.ipynb)", f"{minutes}:{seconds:02}"))
+    for chapter in sorted(set().union(*columns)):
+        took = (clock(column.get(chapter)) for column in columns)
+        rows.append((f"[](../notebooks/{chapter}.ipynb)", *took))
     total = sum(timed["seconds"].values())
-    lines = [
+    lines += ["", markdown_table(head, rows), ""]
+    lines += [f"All together: {total / 60:.0f} minutes."]
+    return "\n".join(lines) + "\n"
+
+
+def timing(timed: dict[str, Any]) -> str:
+    """What chapters were timed on."""
+    return (
         f"`{timed['budget']}` budget on {timed['device']} ({timed['device_name']}), "
         f"threads: {timed['threads']}, PyTorch {timed['torch']}, "
-        f"Python {timed['python']}:",
-        "",
-        markdown_table(("chapter", "minutes"), rows),
-        "",
-        f"All together: {total / 60:.0f} minutes.",
-    ]
-    return "\n".join(lines) + "\n"
+        f"Python {timed['python']}"
+    )
+
+
+def clock(seconds: float | None) -> str:
+    """Minutes and seconds, and nothing for nothing."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def support(recorded: dict[str, Any] | None) -> str:
@@ -62,32 +78,47 @@ def said(found: dict[str, str] | None) -> str:
 
 def conditions(turns: int, about: dict[str, Any]) -> str:
     """What a benchmark's medians are of, and on what."""
+    gpu = about.get("device") == "cuda"
+    threads = "" if gpu else f", threads: {about['threads']}"
     return (
-        f"Medians of {turns} turns on {about['processor']}, threads: "
-        f"{about['threads']}, PyTorch {about['torch']}"
+        f"Medians of {turns} turns on {about['processor']}{threads}, PyTorch "
+        f"{about['torch']}"
     )
 
 
-def operator_cost(measured: dict[str, Any] | None) -> str:
+def operator_cost(
+    measured: dict[str, Any] | None, gpu: dict[str, Any] | None = None
+) -> str:
     """What the operator costs beside the one call that it cannot do without."""
     if measured is None:
         return "Nothing has been measured yet.\n"
+    return "\n".join(map(operator_table, filter(None, (measured, gpu))))
+
+
+def operator_table(measured: dict[str, Any]) -> str:
+    """One machine's."""
     rows = measured["rows"]
     columns = [name for name in rows[0]["to_bare"] if name != "bare"]
+    about = measured["about"]
+    gpu = about.get("device") == "cuda"
+    digits = 3 if gpu else 1
     cells = [
         (
             row["size"],
             row["mode"].replace("forward + backward", "and backward"),
-            f"{row['milliseconds']['bare']:.1f}",
-            *(f"{row['to_bare'][name]:.2f}×" for name in columns),
+            f"{row['milliseconds']['bare']:.{digits}f}",
+            *(
+                f"{row['to_bare'][name]:.2f}×" if name in row["to_bare"] else ""
+                for name in columns
+            ),
         )
         for row in rows
     ]
-    about = measured["about"]
+    allocator = "" if gpu else f", allocator: {about['allocator']}"
     lines = [
         markdown_table(("map", "mode", "bare [ms]", *columns), cells),
         "",
-        f"{conditions(about['repeats'], about)}, allocator: {about['allocator']}.",
+        f"{conditions(about['repeats'], about)}{allocator}.",
     ]
     return "\n".join(lines) + "\n"
 

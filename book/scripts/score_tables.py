@@ -105,7 +105,7 @@ def compared(records: list[Record]) -> dict[str, list[Record]]:
     for record in records:
         if record.spec.task == "segmentation" and record.spec.budget == "record":
             settings.setdefault(record.spec.setting, []).append(record)
-    shown: dict[tuple[bool, bool, int], list[Record]] = {}
+    shown: dict[tuple[bool, bool, bool, int], list[Record]] = {}
     for runs in settings.values():
         spec = runs[0].spec
         seeds = [
@@ -116,6 +116,7 @@ def compared(records: list[Record]) -> dict[str, list[Record]]:
             continue
         place = (
             not ENCODERS[spec.encoder].frozen,
+            not spec.frozen,
             spec.dataset != "coastlines",
             list(DECODERS).index(spec.decoder),
         )
@@ -126,10 +127,13 @@ def compared(records: list[Record]) -> dict[str, list[Record]]:
 
 def where(spec: RunSpec) -> str:
     """A setting in words."""
-    encoder = "pretrained" if ENCODERS[spec.encoder].frozen else "small"
+    encoder = "small encoder"
+    if ENCODERS[spec.encoder].frozen:
+        encoder = f"pretrained encoder{'' if spec.frozen else ', fine-tuned'}"
+    gpu = " on a GPU" if spec.device == "cuda" else ""
     return (
-        f"{spec.dataset}, {encoder} encoder, {DECODERS[spec.decoder]}, "
-        f"{spec.epochs} epochs"
+        f"{spec.dataset}, {encoder}, {DECODERS[spec.decoder]}, "
+        f"{spec.epochs} epochs{gpu}"
     )
 
 

@@ -9,6 +9,8 @@ from .measuring import compare, cost, measure
 from .memory import high_water
 from .power_law import AXES, Growth, growth
 from .report import (
+    bills,
+    by_machine,
     conditions,
     cost_json,
     cost_markdown,
@@ -16,6 +18,7 @@ from .report import (
     cost_text,
     read_costs,
     recorded_costs,
+    recorded_gpu_costs,
 )
 from .setting import Cost, Setting
 from .timing import in_turns
@@ -25,6 +28,8 @@ __all__ = [
     "Cost",
     "Growth",
     "Setting",
+    "bills",
+    "by_machine",
     "compare",
     "conditions",
     "cost",
@@ -39,4 +44,5 @@ __all__ = [
     "measure",
     "read_costs",
     "recorded_costs",
+    "recorded_gpu_costs",
 ]

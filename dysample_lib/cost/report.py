@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,8 @@ from .setting import Cost, Setting
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..study.claims import Sheet
 
 MIB = 2.0**20
 
@@ -42,6 +44,14 @@ COLUMNS: dict[str, Column] = {
     "training_ms": Column("forward + backward [ms]", 1, ".2f"),
 }
 """What tables show, and in which unit."""
+
+ON_MACHINE = (
+    "peak_inference_bytes",
+    "peak_training_bytes",
+    "forward_ms",
+    "training_ms",
+)
+"""Those of the columns that another machine has its own numbers for."""
 
 SIZES = tuple(field.name for field in fields(Setting))[1:]
 MACHINE = ("device", "device_name", "threads", "allocator", "torch", "repeats")
@@ -90,15 +100,46 @@ def _rows(costs: Sequence[Cost]) -> list[dict[str, str]]:
     ]
 
 
-def cost_table(costs: Sequence[Cost]) -> pd.DataFrame:
+def by_machine(costs: Sequence[Cost]) -> list[list[Cost]]:
+    """The costs of each machine and batch size apart, in the order they come in."""
+    found: dict[tuple[object, ...], list[Cost]] = {}
+    for cost in costs:
+        key = (cost.batch, *(getattr(cost, name) for name in MACHINE))
+        found.setdefault(key, []).append(cost)
+    return list(found.values())
+
+
+def cost_table(costs: Sequence[Cost], *others: Sequence[Cost]) -> pd.DataFrame:
     """The costs as text, indexed by the upsamplers' labels. Needs pandas.
 
+    Args:
+        costs: of one machine.
+        others: of other machines, each one's of the same upsamplers; their memory and
+            time become further columns, named by machine.
+
     Raises:
-        ValueError: if there are none, or if they are not of one machine.
+        ValueError: if there are none, if they are not of one machine each, or if
+            others lack an upsampler.
     """
     import pandas as pd
 
-    return pd.DataFrame(_rows(costs)).set_index("upsampler")
+    table = pd.DataFrame(_rows(costs)).set_index("upsampler")
+    for other in others:
+        conditions(other)  # raises unless they are of one machine
+        measured = {cost.upsampler: cost for cost in other}
+        missing = [c.upsampler for c in costs if c.upsampler not in measured]
+        if missing:
+            raise ValueError(
+                f"others have to have {', '.join(missing)}, got {', '.join(measured)}"
+            )
+        one = other[0]
+        where = one.device_name + (f", batch {one.batch}" if one.batch > 1 else "")
+        for name in ON_MACHINE:
+            column = COLUMNS[name]
+            table[f"{column.title}, {where}"] = [
+                column.text(getattr(measured[cost.upsampler], name)) for cost in costs
+            ]
+    return table
 
 
 def cost_text(costs: Sequence[Cost]) -> str:
@@ -138,3 +179,27 @@ def recorded_costs(name: str = "cost") -> list[Cost]:
         FileNotFoundError: see :func:`dysample_lib.study.records.recorded_file`.
     """
     return read_costs(recorded_file(f"{name}.json"))
+
+
+def bills() -> list[Sheet]:
+    """The paper's claims on cost, a sheet for each machine that was measured."""
+    from ..study.claims import examine
+    from ..study.scorecard import SCORECARD
+
+    sheets = []
+    for costs in (recorded_costs(), *recorded_gpu_costs()):
+        family = SCORECARD["bill"]
+        if costs[0].device == "cuda":
+            family = replace(family, command="make gpu")
+        family = replace(family, title=f"what it costs: {conditions(costs)}")
+        by_name = {cost.upsampler: cost for cost in costs}
+        sheets.append(examine(family, costs=by_name))
+    return sheets
+
+
+def recorded_gpu_costs() -> list[list[Cost]]:
+    """Those of a GPU, :func:`.by_machine`; none where none was measured."""
+    try:
+        return by_machine(recorded_costs("cost_cuda"))
+    except FileNotFoundError:
+        return []

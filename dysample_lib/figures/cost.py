@@ -16,7 +16,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from ..cost import Cost, conditions
+from ..cost import Cost, by_machine, conditions
 from ..cost.report import COLUMNS
 from ..metrics.registry import find_metric
 from ..ops.checks import check_choice
@@ -51,9 +51,10 @@ def cost_bubbles(
 
     Those that read a second, high-resolution map are told apart: a hollow dot, a broken
     edge, "guided" after the name. Under the plot stands what costs were measured on.
+    Each machine has a panel, which bears its name where there are several.
 
     Args:
-        costs: of one setting and machine, each upsampler's once.
+        costs: of one setting, each upsampler's once a machine.
         scores: upsampler → number as it is stored, or an object with ``mean``,
             ``low`` and ``high``; one for each of ``costs``.
         latency: ``"forward_ms"`` or ``"training_ms"``.
@@ -65,7 +66,8 @@ def cost_bubbles(
     """
     check_choice("latency", latency, ("forward_ms", "training_ms"))
     measure = find_metric(metric)
-    environment = conditions(costs)
+    machines = by_machine(costs) or [[]]
+    environment = "; ".join(map(conditions, machines))
     sizes = {(cost.shapes()[0], cost.output) for cost in costs}
     if len(sizes) > 1:
         raise ValueError(f"costs has to be of maps of one size, got {sorted(sizes)}")
@@ -75,11 +77,42 @@ def cost_bubbles(
     most = max(cost.flops for cost in costs)
     if most == 0:
         raise ValueError("costs has to hold at least one with operations, got none")
-    fig, ax = plt.subplots(figsize=(NARROW, 4.8), layout="constrained")
+    several = len(machines) > 1
+    fig, axes = plt.subplots(
+        1,
+        len(machines),
+        figsize=(NARROW if not several else 4.6 * len(machines), 4.8),
+        layout="constrained",
+        sharey=True,
+        squeeze=False,
+    )
+    panels = []
+    for ax, measured in zip(axes.flat, machines, strict=True):
+        name = measured[0].device_name if several else ""
+        ax.set_title(", ".join(filter(None, (title, name))))
+        panels.append((ax, _draw_bubbles(ax, measured, scores, latency, metric, most)))
+    axes[0, 0].set_ylabel(measure.heading)
+    _area_legend(fig, most)
+    note(fig, environment)
+    for ax, bubbles in panels:
+        _name_bubbles(fig, ax, bubbles)
+    return fig
+
+
+def _draw_bubbles(
+    ax: Axes,
+    costs: Sequence[Cost],
+    scores: Mapping[str, Any],
+    latency: str,
+    metric: str,
+    most: int,
+) -> list[Bubble]:
+    """One machine's."""
+    scale = find_metric(metric).scale
     bubbles = []
     for cost in costs:
         name, x = cost.upsampler, getattr(cost, latency)
-        mean, low, high = (measure.scale * n for n in numbers(name, scores[name]))
+        mean, low, high = (scale * n for n in numbers(name, scores[name]))
         area, ink = LARGEST * cost.flops / most, colour(name)
         guided = UPSAMPLERS[name].guided
         ax.scatter(
@@ -97,16 +130,11 @@ def cost_bubbles(
         inside = "white" if guided else ink
         ax.plot([x], [mean], "o", markersize=5, color=ink, mfc=inside, gid=name)
         bubbles.append(Bubble(name, x, mean, (ends[0], ends[1]), _radius(area)))
-    ax.set_ylabel(measure.heading)
     ax.set_xlabel(COLUMNS[latency].title)
-    ax.set_title(title)
     ax.margins(0.12)
     ax.grid()
     logarithmic(ax, "x", [bubble.x for bubble in bubbles])
-    _area_legend(fig, most)
-    note(fig, environment)
-    _name_bubbles(fig, ax, bubbles)
-    return fig
+    return bubbles
 
 
 def note(fig: Figure, environment: str) -> None:

@@ -122,13 +122,64 @@ def test_run_times_are_noted_and_shown(tmp_path, monkeypatch) -> None:
     assert "No complete run" in fragments.FRAGMENTS["_run_times.md"]()
 
     taken = {"00_upsampling": 125.44, "01_naive_sampling": 59.9}
-    execute.keep_times(taken, tmp_path / "results")
+    execute.keep_times(taken, tmp_path / "results" / "runtimes.json")
 
     shown = fragments.FRAGMENTS["_run_times.md"]()
     assert "| [](../notebooks/00_upsampling.ipynb) | 2:05 |" in shown
     assert "| [](../notebooks/01_naive_sampling.ipynb) | 1:00 |" in shown
     assert "All together: 3 minutes." in shown
     assert shown.startswith("`quick` budget on ")
+
+
+def test_a_gpu_s_minutes_stand_beside_a_cpu_s(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(fragments, "RESULTS", tmp_path)
+    execute.keep_times({"00_upsampling": 125.44}, tmp_path / "runtimes.json")
+    alone = fragments.FRAGMENTS["_run_times.md"]()
+    assert "| chapter | minutes |" in alone and "at once" not in alone
+
+    timed = json.loads((tmp_path / "runtimes.json").read_text("utf-8"))
+    timed |= {"device": "cuda", "device_name": "Some GPU", "budget": "full"}
+    timed |= {"at_once": 7, "seconds": {"00_upsampling": 61.0, "10_beyond": 30.4}}
+    (tmp_path / "runtimes_cuda.json").write_text(json.dumps(timed), "utf-8")
+    shown = fragments.FRAGMENTS["_run_times.md"]()
+    assert "| chapter | minutes | minutes, Some GPU |" in shown
+    assert "| [](../notebooks/00_upsampling.ipynb) | 2:05 | 1:01 |" in shown
+    assert "| [](../notebooks/10_beyond.ipynb) |  | 0:30 |" in shown
+    assert "`full` budget on cuda (Some GPU)" in shown and ", 7 at once:" in shown
+
+
+def test_a_gpu_s_operator_has_a_table_of_its_own(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(fragments, "RESULTS", tmp_path)
+    measured = json.loads((ROOT / "results" / "operator_cost.json").read_text("utf-8"))
+    (tmp_path / "operator_cost.json").write_text(json.dumps(measured), "utf-8")
+    alone = fragments.FRAGMENTS["_operator_cost.md"]()
+    row = {"size": "8×256×120×120", "variant": "DySample", "mode": "forward, captured"}
+    row |= {"milliseconds": {"bare": 0.1234, "DySample": 0.15}}
+    row |= {"to_bare": {"bare": 1.0, "DySample": 1.21}}
+    columns = dict.fromkeys(measured["rows"][0]["to_bare"], 1.0)
+    first = row | {"mode": "forward", "milliseconds": columns, "to_bare": columns}
+    about = measured["about"] | {"device": "cuda", "processor": "Some GPU"}
+    gpu = {"about": about, "rows": [first, row]}
+    (tmp_path / "operator_cost_cuda.json").write_text(json.dumps(gpu), "utf-8")
+    shown = fragments.FRAGMENTS["_operator_cost.md"]()
+    assert shown.startswith(alone)
+    more = shown.removeprefix(alone)
+    assert "| 8×256×120×120 | forward, captured | 0.123 |  | 1.21× |  |  |" in more
+    assert "turns on Some GPU, PyTorch" in more and "allocator" not in more
+
+
+def test_a_fine_tuned_encoder_is_a_setting_of_its_own() -> None:
+    frozen = elsewhere(
+        records(grouping=0.1), encoder="efficientnet_lite0", decoder="segformer"
+    )
+    frozen = elsewhere(frozen, frozen=True)
+    tuned = elsewhere(frozen, frozen=False, device="cuda", precision="mixed")
+    rows = [line for line in which([*frozen, *tuned]).splitlines() if "coast" in line]
+    first, last = (row.split(" | ")[0] for row in rows)
+    assert first.endswith("pretrained encoder, SegFormer's head, 24 epochs")
+    assert last.endswith(
+        "pretrained encoder, fine-tuned, SegFormer's head, 24 epochs on a GPU"
+    )
 
 
 def test_copies_hold_what_pages_include() -> None:

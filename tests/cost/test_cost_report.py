@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +17,8 @@ from cost_samples import sample_cost
 
 from dysample_lib.__main__ import main
 from dysample_lib.cost import (
+    bills,
+    by_machine,
     compare,
     conditions,
     cost_json,
@@ -25,6 +27,7 @@ from dysample_lib.cost import (
     cost_text,
     read_costs,
     recorded_costs,
+    recorded_gpu_costs,
 )
 from dysample_lib.upsamplers import LADDER, RIVALS, UPSAMPLERS
 
@@ -61,6 +64,69 @@ def test_costs_of_different_machines_are_not_put_side_by_side(changed, message):
             write(costs)
     with pytest.raises(ValueError, match="at least one, got none"):
         cost_table([])
+
+
+def test_another_machine_s_numbers_stand_beside_in_columns_of_its_name():
+    names = ("grouping", "bilinear")
+    here = [sample_cost(name) for name in names]
+    there = {"device": "cuda", "device_name": "Some GPU"}
+    gpu = [
+        sample_cost(name, **there, forward_ms=ms, batch=batch)
+        for batch in (1, 8)
+        for name, ms in (("bilinear", 0.25), ("carafe", 4), ("grouping", 0.5))
+    ]
+    one, eight = by_machine(gpu)
+    assert by_machine([*here, *gpu]) == [here, one, eight]
+    alone, table = cost_table(here), cost_table(here, one, eight)
+    assert table[list(alone.columns)].equals(alone)
+    assert list(table.columns[len(alone.columns) :]) == [
+        f"{title}, Some GPU{batch}"
+        for batch in ("", ", batch 8")
+        for title in (
+            "peak, inference [MiB]",
+            "peak, training [MiB]",
+            "forward [ms]",
+            "forward + backward [ms]",
+        )
+    ]
+    assert table["forward [ms], Some GPU"].to_list() == ["0.50", "0.25"]
+    with pytest.raises(ValueError, match=r"others have to have grouping, got bilinear"):
+        cost_table(here, one[:1])
+    with pytest.raises(ValueError, match="costs have to agree in device"):
+        cost_table([*here, *one])
+
+
+def test_a_gpu_is_shown_where_one_was_measured(monkeypatch, tmp_path):
+    gpu = [sample_cost(device="cuda", batch=batch) for batch in (1, 8)]
+    file = tmp_path / "cost_cuda.json"
+    file.write_text(cost_json(gpu), encoding="utf-8")
+
+    def there(name):
+        if not file.exists():
+            raise FileNotFoundError(name)
+        return tmp_path / name
+
+    monkeypatch.setattr("dysample_lib.cost.report.recorded_file", there)
+    assert recorded_gpu_costs() == [gpu[:1], gpu[1:]]
+    file.unlink()
+    assert recorded_gpu_costs() == []
+
+
+def test_each_machine_has_a_bill(monkeypatch):
+    (alone,) = bills()
+    assert "AMD EPYC" in alone.family.title and not alone.missing
+    assert "--output results/cost.json" in alone.family.command
+    gpu = [
+        replace(cost, device="cuda", device_name="Some GPU", forward_ms=1.0, batch=8)
+        for cost in recorded_costs()
+    ]
+    monkeypatch.setattr("dysample_lib.cost.report.recorded_gpu_costs", lambda: [gpu])
+    one, other = bills()
+    assert one == alone
+    assert "batch 8, Some GPU" in other.family.title
+    assert other.family.command == "make gpu"
+    marks = {f.claim.evidence.of: f.mark for f in other.findings}
+    assert marks["forward_ms"] == "✗" and marks["training_ms"] == "✓"
 
 
 def test_the_table_is_in_the_units_of_its_titles():
@@ -125,6 +191,16 @@ def test_the_command_measures_what_it_is_asked_to(seen, capsys):
     printed = capsys.readouterr().out
     assert printed.startswith("8 × 4 × 6 → 8 × 12 × 18, batch 5, ")
     assert len(printed.splitlines()) == 5
+
+
+def test_the_command_takes_several_batches(seen, capsys):
+    assert main(["cost", "--upsamplers", "bilinear", "--batch", "1", "8"]) == 0
+    head, *_, one, eight = capsys.readouterr().out.splitlines()
+    assert "batch" not in head
+    assert [row.split()[:2] for row in (one, eight)] == [
+        ["bilinear", "1"],
+        ["bilinear", "8"],
+    ]
 
 
 def test_by_default_the_command_measures_all_at_the_size_of_the_paper(seen, capsys):

@@ -87,6 +87,22 @@ def test_training_can_be_the_latency():
     assert fig.axes[0].get_ylabel() == "mean IoU [%]"
 
 
+def test_each_machine_has_a_panel_that_bears_its_name():
+    here = [sample_cost(name) for name in ("grouping", "sapa")]
+    gpu = {"device": "cuda", "device_name": "Some GPU"}
+    there = [sample_cost(cost.upsampler, **gpu, forward_ms=0.5) for cost in here]
+    fig = figures.cost_bubbles([*here, *there], {"grouping": 0.5, "sapa": 0.6})
+    one, other = fig.axes
+    titles = [ax.get_title(loc="left") for ax in fig.axes]
+    assert titles == ["Some Processor", "Some GPU"]
+    x = [line.get_xdata()[0] for line in named(fig, "grouping")]
+    assert x == [12.345, 0.5]
+    assert (one.get_ylabel(), other.get_ylabel()) == ("boundary IoU [%]", "")
+    assert len(texts(fig)) == 4
+    written = fig.get_supxlabel().replace("\n", " ")
+    assert "Some Processor, 2 threads" in written and "; 256 × 120" in written
+
+
 def test_names_do_not_cover_each_other_or_leave_the_plot():
     fig = figures.cost_bubbles(all_costs(), all_scores())
     fig.draw_without_rendering()
