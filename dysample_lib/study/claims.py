@@ -308,14 +308,14 @@ def summary(sheets: Iterable[Sheet]) -> str:
 
 
 def sheet_markdown(sheet: Sheet) -> str:
-    """A family's table in MyST: words, published, measured, verdict and where."""
+    """A family's table in MyST: words, verdict, measured, published and where."""
     family, findings = sheet.family, sheet.findings
     columns = {
         "what is claimed": [finding.claim.words for finding in findings],
-        "published": [finding.claim.published for finding in findings],
+        "verdict": [f"{finding.mark} {finding.verdict}" for finding in findings],
         "measured here": [finding.measured for finding in findings],
         "seeds": [str(finding.seeds or "") for finding in findings],
-        "verdict": [f"{finding.mark} {finding.verdict}" for finding in findings],
+        "published": [finding.claim.published for finding in findings],
         "see": [", ".join(map(_link, finding.claim.see)) for finding in findings],
     }
     filled = {head: cells for head, cells in columns.items() if any(cells)}

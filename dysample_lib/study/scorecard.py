@@ -173,33 +173,33 @@ def _counted(
     return Claim(words, Count(published, ours), (see,), f"+{published}")
 
 
-_PYRAMID = "Panoptic FPN, three upsamplers: "
+_PYRAMID = "Panoptic FPN: "
 _COUNTS = (
     _counted("grouping", "24.6K", f"{_PYRAMID}DySample", "ch-in-your-model"),
     _counted("dynamic_scope", "49.2K", f"{_PYRAMID}DySample+", "ch-in-your-model"),
-    _counted("dysample_s_plus", "6.2K", f"{_PYRAMID}DySample-S+", "ch-rivals"),
+    _counted("dysample_s_plus", "6.2K", f"{_PYRAMID}DySample-S+", "sec-parameters"),
     _counted(
         "dysample_s_plus",
         "6.2K",
         f"{_PYRAMID}DySample-S+, biases counted",
-        "ch-rivals",
+        "sec-parameters",
         biases=True,
     ),
-    _counted("carafe", "0.2M", f"{_PYRAMID}CARAFE", "ch-rivals"),
-    _counted("fade", "0.1M", f"{_PYRAMID}FADE", "ch-rivals"),
-    _counted("sapa", "0.1M", f"{_PYRAMID}SAPA-B", "ch-rivals"),
-    _counted("deconv", "1.8M", f"{_PYRAMID}deconvolution", "ch-rivals"),
-    _counted("pixel_shuffle", "7.1M", f"{_PYRAMID}pixel shuffle", "ch-rivals"),
+    _counted("carafe", "0.2M", f"{_PYRAMID}CARAFE", "sec-parameters"),
+    _counted("fade", "0.1M", f"{_PYRAMID}FADE", "sec-parameters"),
+    _counted("sapa", "0.1M", f"{_PYRAMID}SAPA-B", "sec-parameters"),
+    _counted("deconv", "1.8M", f"{_PYRAMID}deconvolution", "sec-parameters"),
+    _counted("pixel_shuffle", "7.1M", f"{_PYRAMID}pixel shuffle", "sec-parameters"),
     _counted(
         "grouping",
         "32.7K",
-        "Faster R-CNN, a pyramid of four levels as well: DySample",
+        "Faster R-CNN, four levels as well: DySample",
         "ch-in-your-model",
     ),
     _counted(
         "dynamic_scope",
         "65.5K",
-        "Faster R-CNN, a pyramid of four levels as well: DySample+",
+        "Faster R-CNN, four levels as well: DySample+",
         "ch-in-your-model",
     ),
 )
@@ -252,8 +252,8 @@ def _gain(
     return Claim(words, Gain(upsampler, instead_of), see, published)
 
 
-def _steps() -> tuple[Claim, ...]:
-    return tuple(_gain(*step) for step in _STEPS)
+def _steps(*figures: str) -> tuple[Claim, ...]:
+    return tuple(_gain(*step, *figures) for step in _STEPS)
 
 
 _WHOLE = (
@@ -399,7 +399,7 @@ SCORECARD: dict[str, Family] = {
     "bill": Family(
         "what it costs, on a CPU",
         tuple(
-            Claim(words, Ratio(of, KERNELS), ("ch-rivals",))
+            Claim(words, Ratio(of, KERNELS), ("sec-bill",))
             for words, of in {
                 "“much fewer parameters, FLOPs, GPU memory, and latency” than the "
                 "kernel-based: parameters": "parameters",
@@ -415,7 +415,7 @@ SCORECARD: dict[str, Family] = {
     ),
     "steps": Family(
         "the steps, in the paper's setting",
-        _steps(),
+        _steps("fig-05-forest"),
         f"{COASTS}--upsamplers {LADDER}",
         ("paper_coastlines",),
         _HEAD,
@@ -473,7 +473,7 @@ SCORECARD: dict[str, Family] = {
     ),
     "rivals": Family(
         "its rivals, in the paper's setting",
-        _beats(*_RIVALS, see="ch-rivals", numbers=True),
+        _beats(*_RIVALS, see="sec-fair", numbers=True),
         f"{COASTS}--upsamplers {' '.join(_RIVALS)}",
         ("paper_coastlines",),
         _HEAD,
@@ -487,9 +487,9 @@ SCORECARD: dict[str, Family] = {
                 "grouping",
                 "bilinear",
                 "DySample, instead of bilinear interpolation",
-                "ch-rivals",
+                "sec-unlike",
             ),
-            *_beats("fade", "sapa", see="ch-rivals"),
+            *_beats("fade", "sapa", see="sec-unlike"),
         ),
         f"{SWEEP}rivals.jsonl --decoder fpn \\\n"
         "    --upsamplers grouping fade sapa bilinear",
