@@ -83,7 +83,7 @@ class DySample(Upsampler):
     checkpoints see :func:`dysample_lib.load_dysample_state_dict`.
 
     A model's own loop over all ``nn.Conv2d`` overwrites the offset layer, and points
-    start pixels away: call :meth:`reset_parameters` of each upsampler after it.
+    start pixels away: call ``reset_parameters()`` of each upsampler after it.
 
     >>> upsample = DySample(64)
     >>> upsample(torch.randn(1, 64, 8, 9)).shape
