@@ -24,12 +24,12 @@ class Initialised(nn.Module):
 
     weight: Tensor
     bias: Any
-    init: Callable[[Tensor], object] | None = None
+    init: Callable[[Tensor], Any] | None = None
 
     def __init__(
         self,
         *args: Any,
-        init: Callable[[Tensor], object] | None = None,
+        init: Callable[[Tensor], Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)  # draws by torch's rule: seeds count on it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,7 @@ class PointwiseConv2d(Initialised, nn.Conv2d):
         out_channels: int,
         bias: bool = True,
         *,
-        init: Callable[[Tensor], object] | None = None,
+        init: Callable[[Tensor], Any] | None = None,
     ) -> None:
         super().__init__(in_channels, out_channels, 1, bias=bias, init=init)
 
