@@ -63,6 +63,13 @@ def support(recorded: dict[str, Any] | None) -> str:
         "",
         f"Memory formats: {', '.join(formats)}. With {versions}.",
     ]
+    operators = recorded["operators"]
+    hows = list(next(iter(operators.values())))
+    rows = [
+        (name, *(found[how].replace("yes", "✓") for how in hows))
+        for name, found in operators.items()
+    ]
+    lines += ["", markdown_table(("upsampler", *hows), rows)]
     return "\n".join(lines) + "\n"
 
 

@@ -49,7 +49,8 @@ class PointwiseConv2d(Initialised, nn.Conv2d):
 
 @torch.fx.wrap  # one node of a graph: which product it is depends on the layout
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if torch.jit.is_tracing():
+    # Autocast keeps a convolution's cast weights, which are then no part of a trace.
+    if torch.jit.is_tracing() and not torch.is_autocast_enabled(x.device.type):
         return F.conv2d(x, weight, bias)
     weight = weight.flatten(1)
     channels_last = x.permute(0, 2, 3, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 import support_cells as support
 import torch
 
-Outcomes = dict[tuple[str, str, str], dict[str, str]]
+Outcomes = dict[Any, Any]
+OPERATOR_CELLS = tuple(itertools.product(support.OPERATORS, support.CAPTURED))
+MEANT = "if this is meant: pytest tests/upsamplers/test_support.py --record-support"
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +23,11 @@ def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes | None]:
         return
     found: Outcomes = {}
     yield found
-    if set(found) == set(support.CELLS):
-        support.write(found)
+    if set(found) == {*support.CELLS, *OPERATOR_CELLS}:
+        support.write(
+            {cell: found[cell] for cell in support.CELLS},
+            {cell: found[cell] for cell in OPERATOR_CELLS},
+        )
 
 
 @pytest.mark.slow
@@ -34,9 +40,20 @@ def test_what_is_recorded_is_so(
     if outcomes is not None:
         outcomes[how, what, dtype] = found
     else:
-        assert found == support.recorded()["cells"][how][what][dtype], (
-            "if this is meant: pytest tests/upsamplers/test_support.py --record-support"
-        )
+        assert found == support.recorded()["cells"][how][what][dtype], MEANT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "how"), OPERATOR_CELLS)
+def test_what_is_recorded_of_an_operator_is_so(
+    name: str, how: str, outcomes: Outcomes | None
+) -> None:
+    found = support.operator_outcome(name, how)
+    torch._dynamo.reset()
+    if outcomes is not None:
+        outcomes[name, how] = found
+    else:
+        assert found == support.recorded()["operators"][name][how], MEANT
 
 
 def test_every_cell_is_recorded() -> None:
@@ -45,6 +62,8 @@ def test_every_cell_is_recorded() -> None:
     assert sorted(listed) == sorted(support.CELLS)
     for how, what, dtype in listed:
         assert list(cells[how][what][dtype]) == list(support.FORMATS)
+    operators = support.recorded()["operators"]
+    assert [(a, b) for a in operators for b in operators[a]] == list(OPERATOR_CELLS)
 
 
 def test_what_has_to_be_supported_is() -> None:
@@ -56,6 +75,9 @@ def test_what_has_to_be_supported_is() -> None:
             assert found == yes, (what, dtype)
     for how in support.HOW:
         assert cells[how][support.HOW[how][0]]["float32"] == yes, how
+    for name, found in support.recorded()["operators"].items():
+        refused = {how: said for how, said in found.items() if said != "yes"}
+        assert refused == {"torch.jit.script": "no: TypeError"}, name
 
 
 @pytest.mark.parametrize(
