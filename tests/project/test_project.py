@@ -69,7 +69,9 @@ def test_the_library_alone_needs_torch_and_nothing_else():
 
 def test_no_file_names_a_machine_or_leaves_work_undone():
     # With a message it tells a subclass what is missing; without, work is undone.
-    undone = re.compile("TO" + r"DO\b|FIX" + r"ME\b|NotImplemented" + r"Error\b(?![(,])")
+    undone = re.compile(
+        "TO" + r"DO\b|FIX" + r"ME\b|NotImplemented" + r"Error\b(?![(,])"
+    )
     exempt = {ROOT / "tests" / "_repository.py", ROOT / ".ci" / "run"}
     for path, text in texts().items():
         if path in exempt:
