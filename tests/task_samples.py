@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from training_samples import toy_set, toy_spec
 
-from dysample_lib.data import HeightSet
+from dysample_lib.data import DetectionSet, HeightSet
 from dysample_lib.study.spec import RunSpec
 from dysample_lib.tasks import TASKS, Task
 from dysample_lib.train.fit import seeded
@@ -23,8 +23,48 @@ def toy_heights(count: int, split: str = "train") -> HeightSet:
     return HeightSet("toy", split, data.images, heights, land)
 
 
+def toy_objects(count: int, split: str = "train") -> DetectionSet:
+    """A white box on the left of each image, and a red one on the right of each other.
+
+    In every fourth the red one is not counted.
+    """
+    generator = torch.Generator().manual_seed(len(split))
+    images = torch.randint(0, 60, (count, 3, 32, 32), generator=generator).byte()
+    instances = torch.zeros(count, 32, 32, dtype=torch.int16)
+    semantics = torch.zeros(count, 32, 32, dtype=torch.uint8)
+    semantics[:, 24:] = 1
+    corners = torch.randint(2, 8, (count, 4), generator=generator).tolist()
+    labels, counted = [], []
+    for k, (top, left, other, right) in enumerate(corners):
+        white = slice(top, 14 + top // 2), slice(left, 14)
+        red = slice(other, 16 + other), slice(16 + right // 2, 29)
+        images[k][:, white[0], white[1]] = 250
+        instances[k][white], semantics[k][white] = 1, 2
+        if k % 2:
+            images[k][:, red[0], red[1]] = 20
+            images[k][0, red[0], red[1]] = 250
+            instances[k][red], semantics[k][red] = 2, 255 if k % 4 == 3 else 3
+        labels.append(torch.tensor([1, 2][: 1 + k % 2]))
+        counted.append(torch.tensor([True, k % 4 == 1][: 1 + k % 2]))
+    return DetectionSet(
+        "toy",
+        split,
+        images,
+        instances,
+        labels,
+        counted,
+        ("background", "white", "red"),
+        semantics,
+        ("above", "below"),
+    )
+
+
 TOYS: dict[str, tuple[Task, Callable[..., Any], dict[str, Any]]] = {
     "height": (TASKS["height"], toy_heights, {"decoder": "segformer"}),
+    **{
+        name: (TASKS[name], toy_objects, {"decoder": "fpn", "dataset": "islands"})
+        for name in ("detection", "instance", "panoptic")
+    },
 }
 """By task: itself, what makes its toy set, and what its spec has."""
 

@@ -45,6 +45,7 @@ class Testbed:
         record: the amount of the recorded tables.
         flips: see :class:`~dysample_lib.study.spec.RunSpec`; a frozen encoder's maps
             are kept for mirror images alone.
+        batch_size: images a step.
         dataset_options: what the data set is loaded with under every budget.
     """
 
@@ -56,6 +57,7 @@ class Testbed:
     full: Amount
     record: Amount
     flips: str = "h"
+    batch_size: int = 16
     dataset_options: tuple[tuple[str, Any], ...] = ()
 
     def amount(self, budget: str) -> Amount:
@@ -77,6 +79,24 @@ TESTBEDS: dict[tuple[str, str, str], Testbed] = {
     ("height", "height", "efficientnet_lite0"): Testbed(
         32, 4e-3, Amount(4, 2), Amount(12, 10), Amount(12, 10)
     ),
+    **{
+        (task, "islands", "efficientnet_lite0"): Testbed(
+            32, 3e-3, Amount(4, 1), Amount(16, 5), Amount(16, 5), batch_size=4
+        )
+        for task in ("detection", "instance", "panoptic")
+    },
+    **{
+        (task, "pennfudan", "efficientnet_lite0"): Testbed(
+            32,
+            3e-3,
+            Amount(4, 1),
+            Amount(16, 5),
+            Amount(16, 5),
+            batch_size=4,
+            dataset_options=(("size", (256, 320)),),
+        )
+        for task in ("detection", "instance")
+    },
 }
 """By task, data set and encoder."""
 

@@ -98,6 +98,7 @@ def resolve(
         "width": bed.width,
         "learning_rate": bed.learning_rate,
         "flips": bed.flips,
+        "batch_size": bed.batch_size,
         "dataset_options": dict(bed.dataset_options),
         "seed": 0,
         "device": device,
