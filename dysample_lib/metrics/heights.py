@@ -40,6 +40,12 @@ class HeightMetrics(nn.Module):
         TypeError, ValueError: if ``floor`` is no positive number.
     """
 
+    floor: float
+    rmse: MeanSquaredError
+    mae: MeanAbsoluteError
+    log10: MeanAbsoluteError
+    delta1: MeanMetric
+
     def __init__(self, floor: float) -> None:
         wanted = f"floor has to be a number > 0, got {floor!r}"
         if not isinstance(floor, Real) or isinstance(floor, bool):

@@ -44,7 +44,8 @@ class ObjectMetrics:
 
     def __init__(self, *kinds: str) -> None:
         self.kinds = kinds
-        self._inner = MeanAveragePrecision(iou_type=tuple(KINDS[k] for k in kinds))  # type: ignore[arg-type]
+        theirs: Any = tuple(KINDS[kind] for kind in kinds)
+        self._inner = MeanAveragePrecision(iou_type=theirs)
 
     def update(
         self, found: list[dict[str, Tensor]], truth: list[dict[str, Tensor]]

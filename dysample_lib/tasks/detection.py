@@ -48,7 +48,7 @@ class Detection(Task):
     metrics = names("box")
     encoder = "efficientnet_lite0"
     decoders = ("fpn",)
-    packages = ("torchvision", "pycocotools")
+    packages: tuple[str, ...] = ("torchvision", "pycocotools")
     kinds: tuple[str, ...] = ("box",)
 
     def load(self, spec: RunSpec, root: Path | str | None = None) -> Splits:

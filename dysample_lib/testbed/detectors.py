@@ -13,7 +13,7 @@ proportion, and fewer proposals.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -106,7 +106,9 @@ class DetectionNet(EncodingNet):
     ) -> None:
         for name, value in (("classes", classes), ("width", width), ("anchor", anchor)):
             check_positive_integer(name, value)
-        new = partial(build_upsampler, upsampler, **(options or {}))
+        new: Callable[..., nn.Module] = partial(
+            build_upsampler, upsampler, **(options or {})
+        )
         with torch.device("meta"):  # refuses a bad name or width, draws no weights
             new(width)
         super().__init__(encoder, pretrained=pretrained, frozen=frozen, enlarge=enlarge)
@@ -254,7 +256,8 @@ class SemanticBranch(nn.Module):
         """Return logits at the finest map's size."""
         steps = iter(self.upsamplers)
         maps = []
-        for level, (x, layers) in enumerate(zip(pyramid, self.smooth, strict=True)):
+        stages: Any = zip(pyramid, self.smooth, strict=True)
+        for level, (x, layers) in enumerate(stages):
             for step, smooth in enumerate(layers):
                 x = smooth(x)
                 if level:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,12 @@ from training_samples import same_weights
 
 from dysample_lib.tasks import TASKS
 from dysample_lib.tasks.base import Images
-from dysample_lib.train import features
 from dysample_lib.train import fit as training
 from dysample_lib.train.features import KeptMaps
 from dysample_lib.train.fit import Fit, fit, seeded
 from dysample_lib.upsamplers import UPSAMPLERS
 
 pytestmark = pytest.mark.parametrize("name", TOYS)
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    features.forget()
-    yield
-    features.forget()
 
 
 def trained(
