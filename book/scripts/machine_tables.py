@@ -131,20 +131,26 @@ def operator_table(measured: dict[str, Any]) -> str:
 
 
 def training_cost(measured: dict[str, Any] | None) -> str:
-    """What an epoch of the testbed takes beside bilinear interpolation's."""
+    """What training takes beside bilinear's in each testbed, and a step's parts."""
     if measured is None:
         return "Nothing has been measured yet.\n"
-    cells = [
-        (
-            method(row["upsampler"]),
-            f"{row['images_per_second']:.0f}",
-            f"{row['to_bilinear']:.2f}×",
-        )
-        for row in measured["rows"]
+    rows, about = measured["rows"], measured["about"]
+    who = [(row["testbed"], method(row["upsampler"])) for row in rows]
+    speeds = [
+        (*names, f"{row['images_per_second']:.0f}", f"{row['to_bilinear']:.2f}×")
+        for names, row in zip(who, rows, strict=True)
     ]
-    about = measured["about"]
+    parts = [
+        (*names, *(f"{taken:.1f}" for taken in row["milliseconds"].values()))
+        for names, row in zip(who, rows, strict=True)
+    ]
+    head = ("testbed", "upsampler")
     lines = [
-        markdown_table(("upsampler", "tiles a second", "time to bilinear's"), cells),
+        markdown_table((*head, "tiles a second", "time to bilinear's"), speeds),
+        "",
+        "Where a step's time goes, in milliseconds for 16 tiles:",
+        "",
+        markdown_table((*head, *rows[0]["milliseconds"]), parts),
         "",
         f"{conditions(about['turns'], about)}.",
     ]

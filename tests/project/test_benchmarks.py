@@ -31,10 +31,24 @@ def test_the_operator_costs_little_more_than_what_it_cannot_do_without() -> None
 
 
 def test_training_costs_little_more_than_with_bilinear_interpolation() -> None:
-    rows = {row["upsampler"]: row for row in recorded("training_cost")["rows"]}
-    assert set(rows) == set(training_cost.UPSAMPLERS)
-    assert rows["bilinear"]["to_bilinear"] == 1
-    assert rows["grouping"]["to_bilinear"] <= TRAINING_LIMIT
+    rows = recorded("training_cost")["rows"]
+    for testbed, (_, upsamplers) in training_cost.TESTBEDS.items():
+        found = {r["upsampler"]: r for r in rows if r["testbed"] == testbed}
+        assert tuple(found) == upsamplers
+        assert found["bilinear"]["to_bilinear"] == 1
+        assert found["grouping"]["to_bilinear"] <= TRAINING_LIMIT
+
+
+def test_the_training_s_program_knows_the_parts_of_a_step() -> None:
+    seconds, task = training_cost.epoch("efficientnet_lite0", "grouping", 0, 32)
+    assert len(task.steps) == 2
+    taken = training_cost.milliseconds([task], 32)
+    assert tuple(taken) == training_cost.PARTS
+    assert taken.pop("encoder") == 0  # its maps are kept
+    assert min(taken.values()) > 0
+    assert sum(sum(step.values()) for step in task.steps[1:]) < seconds
+    _, task = training_cost.epoch("small", "bilinear", 0, 16)
+    assert training_cost.milliseconds([task], 16)["encoder"] > 0
 
 
 @pytest.mark.parametrize("variant", operator_cost.VARIANTS)
