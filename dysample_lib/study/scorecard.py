@@ -512,6 +512,32 @@ SCORECARD: dict[str, Family] = {
         {**PAPER, "dataset": "camvid", "decoder": "segformer"},
         "mean_iou",
     ),
+    "height": Family(
+        "another task: the height of the land",
+        tuple(
+            _gain(*of, "ch-scorecard")
+            for of in (
+                _STEPS[0][:3],
+                ("grouping", "nearest", "DySample, instead of nearest interpolation"),
+                ("grouping", "bilinear", "DySample, instead of bilinear interpolation"),
+                (
+                    "dynamic_scope",
+                    "nearest",
+                    "DySample+, instead of nearest interpolation",
+                ),
+                (
+                    "dynamic_scope",
+                    "bilinear",
+                    "DySample+, instead of bilinear interpolation",
+                ),
+            )
+        ),
+        f"{SWEEP}height.jsonl --task height \\\n"
+        "    --upsamplers nearest bilinear grouping dynamic_scope",
+        ("height",),
+        {**PAPER, "task": "height", "dataset": "height", "decoder": "segformer"},
+        "rmse",
+    ),
     "probe": Family(
         "the steps, in the probe",
         _steps(),

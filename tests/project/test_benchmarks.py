@@ -13,8 +13,11 @@ from benchmarks import operator_cost, training_cost
 LIMITS = {"1×256×120×120": 1.15, "1×64×256×256": 1.15, "4×64×32×32": 1.6}
 """Times bare ``grid_sample`` and the convolution."""
 
-TRAINING_LIMIT = 1.3
-"""Times bilinear interpolation, an epoch of the testbed with DySample."""
+TRAINING_LIMITS = {"probe": 1.3, "paper's setting": 1.6}
+"""Times bilinear interpolation, an epoch of each testbed with DySample.
+
+With a frozen encoder's maps kept, a step has little beside the six upsamplers in it.
+"""
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def test_training_costs_little_more_than_with_bilinear_interpolation() -> None:
         found = {r["upsampler"]: r for r in rows if r["testbed"] == testbed}
         assert tuple(found) == upsamplers
         assert found["bilinear"]["to_bilinear"] == 1
-        assert found["grouping"]["to_bilinear"] <= TRAINING_LIMIT
+        assert found["grouping"]["to_bilinear"] <= TRAINING_LIMITS[testbed]
 
 
 def test_the_training_s_program_knows_the_parts_of_a_step() -> None:

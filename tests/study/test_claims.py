@@ -14,6 +14,7 @@ from record_samples import runs
 from scipy import stats
 
 from dysample_lib.cost import recorded_costs
+from dysample_lib.metrics.registry import METRICS
 from dysample_lib.study import scorecard
 from dysample_lib.study.claims import (
     Check,
@@ -233,6 +234,8 @@ def holm(p_values: list[float]) -> list[float]:
 def test_the_verdicts_of_the_record_follow_the_rule(name: str) -> None:
     """Each verdict again, from the means and spreads of its runs alone."""
     sheet = examine(SCORECARD[name], costs=COSTS)
+    metric = METRICS[SCORECARD[name].metric]
+    equal = f"no difference above {'½ point' if metric.unit == '%' else '5 m'}"
     found = [finding for finding in sheet.findings if finding.estimate]
     p_values = []
     for finding in found:
@@ -243,17 +246,18 @@ def test_the_verdicts_of_the_record_follow_the_rule(name: str) -> None:
     for finding, p, p_holm in zip(found, p_values, holm(p_values), strict=True):
         e = finding.estimate
         assert e is not None and finding.claim.published is not None
-        inside = e.low >= -0.005 and e.high <= 0.005
+        inside = e.low >= -metric.margin and e.high <= metric.margin
+        better = metric.direction * e.mean
         said = finding.verdict
         if e.n == 1:
             assert said == "one run, no verdict"
             continue
-        assert (said.startswith("holds")) == (p_holm < 0.05 and e.mean > 0), said
+        assert (said.startswith("holds")) == (p_holm < 0.05 and better > 0), said
         assert (said.startswith("the reverse is shown")) == (
-            p_holm < 0.05 and e.mean < 0
+            p_holm < 0.05 and better < 0
         )
         assert ("by less than" in said) <= inside
-        assert (said == "no difference above ½ point") == (inside and p_holm >= 0.05)
+        assert (said == equal) == (inside and p_holm >= 0.05)
         open_ = p_holm >= 0.05 and not inside
         assert (said in ("suggested", "the reverse is suggested")) == (
             open_ and p < 0.05
