@@ -2,12 +2,13 @@
 
 A panoptic map says of each pixel its category and, for what is counted, which one it
 is: (H, W, 2). A category is an index into what fills an image ("stuff"), followed by
-what is counted ("things"), as :attr:`.DetectionSet.semantics` has them; the category
+what is counted ("things"), as ``DetectionSet.semantics`` has them; the category
 -1 is void, which nothing counts in the truth.
 
 Two segments of one category match where their intersection over union is above ½.
-``pq`` of a category is the sum of the matches' IoU over |matches| + ½ |others|; it is
-the product of ``sq``, the matches' mean IoU, and ``rq``, the F₁ score of matching.
+``pq`` of a category is the sum of the matches' IoU over their number and half that of
+the others; it is the product of ``sq``, the matches' mean IoU, and ``rq``, the F₁ score
+of matching.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class Instance(Detection):
 
 def detections(
     model: nn.Module, source: Source, batch_size: int = 8
-) -> Iterator[tuple[Detections, Detections]]:
+) -> Iterator[tuple[list[dict[str, Tensor]], list[dict[str, Tensor]]]]:
     """What ``model`` finds and all that there is, some images at a time, on the CPU."""
     for index in torch.arange(len(source)).split(batch_size):
         found = predict_batch(model, source.batch(index, {}))
