@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LADDER = (
-    "nearest bilinear naive initial_offsets static_scope grouping dynamic_scope "
-    "dysample_s dysample_s_plus"
-)
+from dysample_lib.upsamplers import LADDER
+
 FINETUNED = (
     "-m dysample_lib sweep --encoder efficientnet_lite0 --finetune --encoder-rate 0.1 "
-    f"--precision mixed --epochs 12 --seeds 10 --upsamplers {LADDER} blind "
+    f"--precision mixed --epochs 12 --seeds 10 --upsamplers {' '.join(LADDER)} blind "
     "--workers 12 --threads 1 --checkpoints none"
 )
 # CamVid is in $DYSAMPLE_CAMVID; coastlines trains too long for a try on a CPU.

@@ -15,11 +15,12 @@ them, in truth and prediction alike.
 from __future__ import annotations
 
 import math
-from numbers import Real
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError
+
+from ..ops.checks import check_positive_number
 
 NAMES = ("rmse", "mae", "log10", "delta1")
 
@@ -47,11 +48,7 @@ class HeightMetrics(nn.Module):
     delta1: MeanMetric
 
     def __init__(self, floor: float) -> None:
-        wanted = f"floor has to be a number > 0, got {floor!r}"
-        if not isinstance(floor, Real) or isinstance(floor, bool):
-            raise TypeError(wanted)
-        if not 0 < floor < math.inf:
-            raise ValueError(wanted)
+        check_positive_number("floor", floor)
         super().__init__()
         self.floor = float(floor)
         self.rmse = MeanSquaredError(squared=False)

@@ -60,6 +60,15 @@ def check_number(name: str, value: object, least: float) -> None:
         raise ValueError(f"{wanted}, got {value!r}")
 
 
+def check_positive_number(name: str, value: object) -> None:
+    """Raise unless ``value`` is a finite number above 0."""
+    wanted = f"{name} has to be a number > 0, got {value!r}"
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(wanted)
+    if not 0 < value <= sys.float_info.max:  # type: ignore[operator]
+        raise ValueError(wanted)
+
+
 def check_scope(scope: object, dynamic: bool = True) -> None:
     """Raise unless ``scope`` is a finite positive number, or ``"dynamic"`` if it may.
 

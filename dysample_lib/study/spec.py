@@ -14,7 +14,12 @@ from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 from typing import Any
 
-from ..ops.checks import check_choice, check_number, check_positive_integer
+from ..ops.checks import (
+    check_choice,
+    check_number,
+    check_positive_integer,
+    check_positive_number,
+)
 
 NOT_COMPUTED = ("budget",)
 """Fields that say why a run was made and change nothing in it."""
@@ -91,9 +96,7 @@ class RunSpec:
         for name in ("epochs", "batch_size", "band", "width"):
             check_positive_integer(name, getattr(self, name))
         for name in ("learning_rate", "offset_rate", "encoder_rate"):
-            check_number(name, getattr(self, name), 0)
-            if getattr(self, name) == 0:
-                raise ValueError(f"{name} has to be a number > 0, got 0")
+            check_positive_number(name, getattr(self, name))
         check_number("weight_decay", self.weight_decay, 0)
         _check_seed(self.seed)
         if not isinstance(self.frozen, bool):

@@ -63,6 +63,18 @@ class Images:
         return Batch(images, self.data.size, targets, self.data)
 
 
+def net_options(spec: RunSpec, pretrained: bool) -> dict[str, Any]:
+    """What ``spec`` says of every network of the testbed, by argument."""
+    return {
+        "upsampler": spec.upsampler,
+        "options": spec.upsampler_options,
+        "encoder": spec.encoder,
+        "width": spec.width,
+        "pretrained": pretrained,
+        "frozen": spec.frozen,
+    }
+
+
 def batches(source: Source, batch_size: int = 32) -> Iterator[Batch]:
     """All samples of ``source``, in order and as they are."""
     for index in torch.arange(len(source)).split(batch_size):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..data import DetectionSet
 from ..metrics.objects import ObjectMetrics, names
 from ..testbed.nets import evaluating
-from .base import Batch, Source, Splits, Task, predict_batch
+from .base import Batch, Source, Splits, Task, net_options, predict_batch
 
 if TYPE_CHECKING:
     from ..study.spec import RunSpec
@@ -84,12 +84,7 @@ class Detection(Task):
 
         return DetectionNet(
             len(data.classes),
-            upsampler=spec.upsampler,
-            options=spec.upsampler_options,
-            encoder=spec.encoder,
-            width=spec.width,
-            pretrained=pretrained,
-            frozen=spec.frozen,
+            **net_options(spec, pretrained),
             **FRAMES.get(spec.dataset, Frame())._asdict(),
             **options,
         )

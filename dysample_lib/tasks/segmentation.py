@@ -12,7 +12,7 @@ from ..data import SegmentationSet
 from ..metrics.segmentation import SegmentationMetrics
 from ..ops.devices import default_device
 from ..testbed.nets import DensePredictionNet, evaluating
-from .base import Batch, Images, Source, Task, batches, predict_batch
+from .base import Batch, Images, Source, Task, batches, net_options, predict_batch
 
 if TYPE_CHECKING:
     from ..study.spec import RunSpec
@@ -53,14 +53,7 @@ def build_net(
 ) -> DensePredictionNet:
     """The testbed that ``spec`` describes."""
     return DensePredictionNet(
-        out_channels,
-        upsampler=spec.upsampler,
-        options=spec.upsampler_options,
-        decoder=spec.decoder,
-        encoder=spec.encoder,
-        width=spec.width,
-        pretrained=pretrained,
-        frozen=spec.frozen,
+        out_channels, decoder=spec.decoder, **net_options(spec, pretrained)
     )
 
 

@@ -110,6 +110,14 @@ def test_a_field_has_to_fit(field: str, value: object, error: type[Exception]) -
         replace(SPEC, **{field: value})
 
 
+@pytest.mark.parametrize("value", [0, -1.0, math.inf, True])
+@pytest.mark.parametrize("field", ["learning_rate", "offset_rate", "encoder_rate"])
+def test_a_rate_is_asked_for_above_zero(field: str, value: object) -> None:
+    wanted = f"{field} has to be a number > 0"
+    with pytest.raises((TypeError, ValueError), match=wanted):
+        replace(SPEC, **{field: value})
+
+
 def test_missing_and_unknown_fields_are_named() -> None:
     values = asdict(SPEC)
     del values["band"]  # has a default
