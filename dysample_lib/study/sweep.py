@@ -38,6 +38,7 @@ import torch
 
 from ..ops.checks import check_positive_integer
 from ..ops.devices import available_cores
+from ..train.checkpoints import remove_checkpoint
 from ..train.progress import shown
 from .provenance import code_digest, environment
 from .records import Record, append_record, fcntl, read_records
@@ -397,7 +398,7 @@ class _Sweep:
             self.report(summary(record))
             path = self.checkpoint(job)
             if path is not None:
-                path.unlink(missing_ok=True)
+                remove_checkpoint(path)
         except CancelledError as error:
             raise ConnectionError(
                 "the cluster is gone; what is recorded stays, and the same command "

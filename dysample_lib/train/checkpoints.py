@@ -41,6 +41,12 @@ def _clear_drafts(path: Path, seconds: float = 600) -> None:
                 draft.unlink()
 
 
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint whose run is done, and what killed processes left of it."""
+    path.unlink(missing_ok=True)
+    _clear_drafts(path, seconds=0)
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read the checkpoint at ``path``: tensors and plain Python values, no code.
 

@@ -258,6 +258,18 @@ def test_a_sweep_that_is_stopped_or_killed_goes_on_from_its_checkpoint(
     assert not beside(output).exists()
 
 
+def test_a_recorded_run_leaves_nothing_of_what_was_being_written_at_a_kill(
+    tmp_path: Path, root: Path
+) -> None:
+    output = tmp_path / "runs.jsonl"
+    (job,) = jobs = planned(root, "nearest")
+    beside(output).mkdir()
+    (beside(output) / f"{job.key}.pt.cut_off.part").write_bytes(b"half")
+    sweep(jobs, output, root=root, report=lambda _: None)
+    assert len(lines(output)) == 1
+    assert not beside(output).exists()
+
+
 def epoch_of(checkpoint: Path) -> int:
     return read_checkpoint(checkpoint)["epoch"] if checkpoint.exists() else 0
 
