@@ -7,7 +7,6 @@ reassembly, which torch has no counter for and the modules have formulas for.
 from .allocator import keep_memory
 from .measuring import compare, cost, measure
 from .memory import high_water
-from .power_law import AXES, Growth, growth
 from .report import (
     bills,
     by_machine,
@@ -24,9 +23,7 @@ from .setting import Cost, Setting
 from .timing import in_turns
 
 __all__ = [
-    "AXES",
     "Cost",
-    "Growth",
     "Setting",
     "bills",
     "by_machine",
@@ -37,7 +34,6 @@ __all__ = [
     "cost_markdown",
     "cost_table",
     "cost_text",
-    "growth",
     "high_water",
     "in_turns",
     "keep_memory",

@@ -9,12 +9,11 @@ from .coasts import boundary_band_panels, boundary_closeups, boundary_panels
 from .cost import cost_bubbles
 from .curves import forest_plot, ladder_plot, learning_curves
 from .diagram import pyramid_diagram, segformer_diagram, testbed_diagram
-from .fields import offset_fields, scope_map
+from .fields import scope_map
 from .groups import group_offsets
-from .growth import growth_plot
 from .points import sampling_points
 from .precision import error_against_width
-from .ranges import offset_histogram, range_overlap, walking_ranges
+from .ranges import range_overlap, walking_ranges
 from .sensitivity import sensitivity_plot
 from .slopes import edge_slope, kink
 from .style import COLOURS, label, method, use_style
@@ -33,7 +32,6 @@ __all__ = [
     "error_against_width",
     "forest_plot",
     "group_offsets",
-    "growth_plot",
     "kink",
     "label",
     "ladder_plot",
@@ -41,8 +39,6 @@ __all__ = [
     "method",
     "number_line",
     "number_tables",
-    "offset_fields",
-    "offset_histogram",
     "pyramid_diagram",
     "range_overlap",
     "sampling_points",

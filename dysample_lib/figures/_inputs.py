@@ -73,13 +73,6 @@ def per_point(
     return result.reshape(2, groups, scale, scale, height, width), height, width
 
 
-def interleave(points: np.ndarray) -> np.ndarray:
-    """(…, s, s, h, w) as maps (…, s·h, s·w): each point at its place in the output."""
-    *lead, scale, _, height, width = points.shape
-    rows = np.moveaxis(points, (-4, -3), (-3, -1))  # (…, h, s, w, s)
-    return rows.reshape(*lead, scale * height, scale * width)
-
-
 def show(ax: Axes, background: Any, extent: tuple[float, float]) -> None:
     """Draw an image (3, H, W), or a feature map (H, W), over width × height units."""
     width, height = extent

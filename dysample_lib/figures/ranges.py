@@ -1,9 +1,8 @@
-"""How far sampling points may walk, and how far they did."""
+"""How far sampling points may move, and where their ranges meet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,8 +12,7 @@ from matplotlib.patches import Rectangle
 
 from ..ops.checks import check_positive_integer
 from ..ops.sampling import initial_positions
-from ._inputs import array
-from .style import HIGHLIGHT, INK, WIDTH, colour, label, styled
+from .style import HIGHLIGHT, WIDTH, styled
 from .toy import pixel_grid
 
 
@@ -86,67 +84,3 @@ def _range(ax: Axes, x: float, y: float, factor: float, own: bool) -> None:
 
 def _faint(own: bool) -> tuple[float, float, float]:
     return (0.84, 0.37, 0.0) if own else (0.5, 0.5, 0.5)
-
-
-@styled
-def offset_histogram(before: Any, after: Any, touching: float) -> Figure:
-    """Learned offsets before and after the factor, and how many leave the range.
-
-    Args:
-        before: what the linear layer gives, any shape, or name → such, one row each.
-            The argument for the factor takes it to lie in ±1.
-        after: the same times the factor, in pixels; of the same form.
-        touching: half-width at which ranges touch, 1 / (2·s), in pixels.
-    """
-    if not touching > 0:
-        raise ValueError(f"touching has to be a positive number, got {touching!r}")
-    if not isinstance(before, Mapping):
-        before = {"": before}
-    if not isinstance(after, Mapping):
-        after = {"": after}
-    if before.keys() != after.keys():
-        raise ValueError(
-            f"before and after have to name the same steps, got {list(before)} and "
-            f"{list(after)}"
-        )
-    columns = (("linear(X)", before, 1.0), ("offset in pixels", after, touching))
-    fig, axes = plt.subplots(
-        len(before),
-        2,
-        figsize=(WIDTH, 0.5 + 2.5 * len(before)),
-        sharey="col",  # steps are compared down a column
-        squeeze=False,
-    )
-    fig.supylabel("share of all values", fontsize=11)
-    fig.set_layout_engine("constrained")
-    for column, (what, values, bound) in enumerate(columns):
-        flat = {name: array(name, v).ravel() for name, v in values.items()}
-        # All but the last thousandth decides the axis; the shares count everything.
-        far = max(np.quantile(np.abs(v), 0.999) for v in flat.values())
-        far = max(1.2 * bound, float(far))
-        for ax, (name, value) in zip(axes[:, column], flat.items(), strict=True):
-            _histogram(ax, value, bound, far, colour(name) if name else "#0072b2")
-            if name and column == 0:
-                ax.set_ylabel(label(name), color=colour(name), fontweight="bold")
-        axes[-1, column].set_xlabel(what)
-    return fig
-
-
-def _histogram(
-    ax: Axes, values: np.ndarray, bound: float, far: float, ink: str
-) -> None:
-    # An even count of bins on each side of the bound, so that none straddles it.
-    step = bound / max(4, round(24 * bound / far))
-    edges = np.arange(-np.ceil(far / step), np.ceil(far / step) + 1) * step
-    share, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
-    share = 100 * share / max(1, values.size)
-    inside = np.abs(edges[:-1] + step / 2) < bound
-    for which, alpha in ((inside, 0.3), (~inside, 1.0)):
-        left, height = edges[:-1][which], share[which]
-        ax.bar(left, height, step, align="edge", color=ink, alpha=alpha)
-    for x in (-bound, bound):
-        ax.axvline(x, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), gid="bound")
-    beyond = float(np.mean(np.abs(values) > bound)) if values.size else 0.0
-    ax.set_title(f"{beyond:.1%} beyond ±{bound:g}".replace("%", " %"))
-    ax.set_xlim(edges[0], edges[-1])
-    ax.yaxis.set_major_formatter("{x:g} %")

@@ -14,14 +14,14 @@ from dysample_lib import initial_positions
 
 @pytest.fixture
 def viewer(open_page):
-    return lambda name, **options: Viewer(
-        open_page(f"notebooks/{name}.html", **options)
+    return lambda **options: Viewer(
+        open_page(f"notebooks/{VIEWERS[0]}.html", **options)
     )
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 def test_the_slider_between_two_steps_is_moved_by_key_and_by_hand(viewer, size):
-    seen = viewer(VIEWERS[0], size=size)
+    seen = viewer(size=size)
     assert seen.clip() == "inset(0px 0px 0px 50%)"
     seen.bar.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
@@ -45,7 +45,7 @@ def test_the_slider_between_two_steps_is_moved_by_key_and_by_hand(viewer, size):
 
 
 def test_the_viewer_says_what_was_measured(viewer):
-    seen = viewer(VIEWERS[-1])
+    seen = viewer()
     steps = steps_by_name()
     side = viewer_data()["tile"][0]
     for show, file in (("image", "tile"), ("truth", "truth")):
@@ -67,7 +67,7 @@ def test_the_viewer_says_what_was_measured(viewer):
 
 
 def test_the_viewer_draws_the_walks_that_were_learned(viewer):
-    seen = viewer(VIEWERS[1])
+    seen = viewer()
     data, steps = viewer_data(), steps_by_name()
     side = data["tile"][0]
     seen.set("Show", "points")
@@ -104,7 +104,7 @@ def test_the_viewer_draws_the_walks_that_were_learned(viewer):
 
 
 def test_scope_maps_are_there_for_dynamic_scope(viewer):
-    seen = viewer(VIEWERS[-1])
+    seen = viewer()
     step = steps_by_name()["dynamic_scope"]
     assert "the same factor everywhere: 0.25" in seen.remark("left")
     for number, level in enumerate(step["levels"]):

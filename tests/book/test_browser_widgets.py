@@ -64,7 +64,7 @@ def test_every_chapter_of_the_ladder_has_its_widgets():
         text = "\n".join(map(source, cells))
         assert ('class="sampling-explorer"' in text) == (name in EXPLORERS), name
         assert ('class="step-viewer"' in text) == (name in VIEWERS), name
-    assert len(EXPLORERS) == 4 and len(VIEWERS) == 3
+    assert len(EXPLORERS) == 4 and len(VIEWERS) == 1
 
 
 def test_chapter_1_opens_on_nearest_and_a_dragged_point_reads_as_the_library(explorer):

@@ -187,7 +187,7 @@ def test_every_widget_has_a_still_picture():
     cells = [c for path in notebook_paths() for c in read_notebook(path)["cells"]]
     tag = '<div class="(?:sampling-explorer|step-viewer)"'
     widgets = [text for text in map(source, cells) if re.search(tag, text)]
-    assert len(widgets) == 7
+    assert len(widgets) == 5
     for text in widgets:
         still = r"!\[[^\]]{80,}\]\[[a-z-]+\]\n\n\*\w"  # described, with a caption
         assert re.search(rf"{tag}[^>]*>\n\n{still}", text), text[:500]

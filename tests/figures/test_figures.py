@@ -19,7 +19,7 @@ from figure_samples import (
 from matplotlib.colors import to_rgb
 
 from dysample_lib import LADDER, figures
-from dysample_lib.figures import fields, style
+from dysample_lib.figures import style
 from dysample_lib.upsamplers import RIVALS, UPSAMPLERS
 
 
@@ -63,13 +63,6 @@ def lab(colour, vision):
 def test_colours_differ_for_every_kind_of_colour_vision(vision):
     seen = [lab(to_rgb(c), VISIONS[vision]) for c in figures.COLOURS.values()]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) >= 12
-
-
-@pytest.mark.parametrize("vision", VISIONS)
-def test_the_wheel_tells_its_four_directions_and_the_middle_apart(vision):
-    x, y = np.array([1.0, -1, 0, 0, 0]), np.array([0.0, 0, 1, -1, 0])
-    seen = [lab(colour, VISIONS[vision]) for colour in fields.wheel(x, y)]
-    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) >= 20
 
 
 def test_figures_have_the_style_and_leave_the_session_alone(tile):
@@ -207,7 +200,6 @@ def test_every_figure_fits_a_page_and_saves_without_a_warning(tile, learned, tmp
         figures.cells(image, truth, 8),
         figures.boundary_panels(image, truth, {"nearest": truth}, {"naive": truth}),
         figures.sampling_points(image, learned, 2, 2),
-        figures.offset_fields(learned, 2, 2, image),
         figures.group_offsets({"two": learned}),
         figures.sensitivity_plot({"a": {1: 0.1, 8: 0.2}, "b": {1: 0.3}}, xlabel="g"),
         figures.testbed_diagram(),

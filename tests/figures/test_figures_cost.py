@@ -1,4 +1,4 @@
-"""The pictures of cost: bubbles and growth."""
+"""The picture of cost: bubbles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from figure_samples import Estimate, named, texts
 from matplotlib.colors import to_hex
 
 from dysample_lib import figures
-from dysample_lib.cost import Growth
 from dysample_lib.upsamplers import LADDER, RIVALS
 
 SHOWN = (*LADDER, *RIVALS)
@@ -134,57 +133,9 @@ def test_bubbles_that_cannot_be_compared_are_refused(costs, options, message):
         figures.cost_bubbles(costs, {"grouping": 0.5}, **options)
 
 
-def grown(name="grouping", axis="channels", power=1.0, **changed):
-    values = {"pixels": (8, 16, 32)}.get(axis, (4, 8, 16))
-    costs = []
-    for value in values:
-        at = {"height": value, "width": value} if axis == "pixels" else {axis: value}
-        size = value**2 if axis == "pixels" else value
-        costs.append(sample_cost(name, **at, forward_ms=2.0 * size**power, **changed))
-    return Growth(axis, tuple(costs))
-
-
-def test_growth_is_drawn_with_its_law_and_exponent():
-    fig = figures.growth_plot([grown(), grown("carafe", power=0.5)])
-    (ax,) = fig.axes
-    (dots,) = named(fig, "grouping")
-    assert dots.get_xydata().tolist() == [[4, 8], [8, 16], [16, 32]]
-    (line,) = named(fig, "carafe fit")
-    np.testing.assert_allclose(line.get_xydata(), [[4, 4], [16, 8]])
-    assert line.get_color() == figures.COLOURS["carafe"]
-    legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == ["1.00  DySample", "0.50  CARAFE"]
-    assert ax.get_xscale() == ax.get_yscale() == "log"
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("channels, C", "forward [ms]")
-    assert "Some Processor, 2 threads" in fig.get_supxlabel()
-
-
-def test_growth_has_a_panel_for_each_axis_in_the_units_of_tables():
-    axes = ("pixels", "groups", "scale")
-    fig = figures.growth_plot([grown(axis=axis) for axis in axes], "saved_bytes")
-    assert len(fig.axes) == 3
-    assert [ax.get_xlabel()[:6] for ax in fig.axes] == ["pixels", "groups", "scale,"]
-    assert {ax.get_ylabel() for ax in fig.axes} == {"saved [MiB]"}
-    for dots in named(fig, "grouping"):
-        assert dots.get_ydata().tolist() == [3, 3, 3]
-    assert named(fig, "grouping")[0].get_xdata().tolist() == [64, 256, 1024]
-
-
-def test_what_has_no_logarithm_is_refused():
-    message = "measure has to be one that grouping has some of, got 'weights'"
-    with pytest.raises(ValueError, match=re.escape(message)):
-        figures.growth_plot([grown(weights=0)], "weights")
-    with pytest.raises(ValueError, match="measure has to be one of 'weights', 'bia"):
-        figures.growth_plot([grown()], "beauty")
-    with pytest.raises(ValueError, match="at least one, got none"):
-        figures.growth_plot([])
-
-
 def test_the_pictures_of_cost_fit_a_page_and_save_without_a_warning(tmp_path):
     drawn = [
         figures.cost_bubbles(all_costs(), all_scores()),
-        figures.growth_plot([grown()]),
-        figures.growth_plot([grown(axis=a) for a in ("pixels", "groups", "scale")]),
     ]
     for number, fig in enumerate(drawn):
         assert fig.get_figwidth() <= 8

@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.quiver import Quiver
 
 from dysample_lib import figures, initial_positions, sampling_grid
-from dysample_lib.figures import _inputs, fields, points, style
+from dysample_lib.figures import _inputs, points, style
 
 
 def test_outline_lies_on_class_boundaries(tile):
@@ -111,7 +111,8 @@ def test_boundary_band_panels_state_the_quotient(tile):
 def test_arrows_end_where_the_sampling_grid_reads(learned):
     grid = sampling_grid(learned, 2)[0]  # (g, s·h, s·w, 2)
     _, last = points.sampling_positions(learned, 2, 2)
-    ends = _inputs.interleave(last)  # (2, g, s·h, s·w)
+    ends = torch.tensor(last).reshape(1, -1, 3, 4)  # (2, g, s, s, h, w)
+    ends = F.pixel_shuffle(ends, 2).unflatten(1, (2, -1))[0]  # (2, g, s·h, s·w)
     size = torch.tensor([4.0, 3.0])
     expected = ((grid + 1) / 2 * size).movedim(-1, 0)
     np.testing.assert_allclose(ends, expected, rtol=1e-5, atol=1e-5)
@@ -145,49 +146,6 @@ def test_many_arrows_are_thinned_out_by_whole_pixels():
     (arrows,) = fig.findobj(Quiver)
     assert arrows.N == 20 * 20 * 4
     assert not arrows.U.any() and not arrows.V.any()
-
-
-@pytest.mark.parametrize("groups", [1, 2, 4, 8])
-def test_offset_fields_have_a_panel_per_group(tile, groups):
-    offsets = initial_positions(2).flatten(1).repeat(1, groups).reshape(-1, 1, 1)
-    offsets = offsets.expand(-1, 3, 4).clone()
-    offsets[: 4 * groups] += 0.1  # all points of all groups go to the right
-    fig = figures.offset_fields(
-        offsets, 2, groups, tile[0], mask=tile[1], average=False
-    )
-    panels = [ax for ax in fig.axes if "group" in ax.get_title(loc="left")]
-    if groups == 1:
-        panels = [ax for ax in fig.axes if ax.get_title(loc="left") == "all channels"]
-    assert len(panels) == groups
-    right = fields.wheel(np.ones((6, 8)), np.zeros((6, 8)))
-    for ax in panels:
-        np.testing.assert_allclose(ax.images[0].get_array(), right, atol=1e-3)
-    mean = figures.offset_fields(offsets, 2, groups, tile[0])
-    assert any(
-        image.get_array().shape == (3, 4, 3) for ax in mean.axes for image in ax.images
-    )
-    wheels = [ax.get_title() for ax in fig.axes if "edge" in ax.get_title()]
-    assert wheels == ["edge: 0.10 pixels"]
-
-
-def test_offset_fields_can_share_a_scale(tile):
-    offsets = initial_positions(2).flatten(1).reshape(-1, 1, 1).expand(-1, 3, 4).clone()
-    offsets[:4] += 0.1  # to the right, a quarter of the wheel's radius
-    fig = figures.offset_fields(offsets, 2, 1, tile[0], longest=0.4)
-    (field,) = (ax for ax in fig.axes if ax.get_title(loc="left") == "all channels")
-    quarter = fields.wheel(np.full((3, 4), 0.25), np.zeros((3, 4)))
-    np.testing.assert_allclose(field.images[0].get_array(), quarter, atol=1e-6)
-    assert "edge: 0.40 pixels" in [ax.get_title() for ax in fig.axes]
-    with pytest.raises(ValueError, match="longest has to be a positive length, got 0"):
-        figures.offset_fields(offsets, 2, 1, tile[0], longest=0)
-
-
-def test_interleave_puts_each_point_at_its_place_in_the_output():
-    values = torch.randn(4, 3, 5)
-    expected = F.pixel_shuffle(values[None], 2)[0, 0]
-    np.testing.assert_array_equal(
-        _inputs.interleave(values.view(2, 2, 3, 5).numpy()), expected
-    )
 
 
 def test_scope_map_averages_over_a_pixel(tile):

@@ -79,23 +79,6 @@ def test_range_overlap_has_no_negative_or_zero_factor():
             figures.range_overlap(factor, 2)
 
 
-def test_offset_histogram_counts_what_lies_beyond():
-    before = {"static_scope": torch.tensor([-2.0, -0.5, 0.1, 0.2, 3.0, 0.3, 0.4, 0.0])}
-    after = {name: 0.25 * value for name, value in before.items()}
-    fig = figures.offset_histogram(before, after, touching=0.25)
-    assert titles(fig) == ["25.0 % beyond ±1", "25.0 % beyond ±0.25"]
-    for ax, bound in zip(fig.axes, (1, 0.25), strict=True):
-        lines = ax.findobj(has_gid("bound"))
-        assert sorted(line.get_xdata()[0] for line in lines) == [-bound, bound]
-        assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(100)
-        beyond = [bar for bar in ax.patches if abs(bar.get_x() + 1e-9) >= bound - 1e-6]
-        dark = sum(bar.get_height() for bar in beyond if bar.get_alpha() == 1)
-        assert dark == pytest.approx(25)
-    figures.offset_histogram(torch.zeros(2, 3), torch.zeros(2, 3), 0.25)
-    with pytest.raises(ValueError, match="same steps"):
-        figures.offset_histogram(before, {}, 0.25)
-
-
 def test_slope_is_the_derivative_that_grid_sample_has():
     row = torch.tensor(slopes.KINKED_ROW, dtype=torch.float64)
     position = torch.linspace(0.05, 4.95, 50, dtype=torch.float64, requires_grad=True)
