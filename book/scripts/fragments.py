@@ -13,7 +13,7 @@ from typing import Any
 from machine_tables import operator_cost, run_times, support, training_cost
 from score_tables import found, rivals, which
 
-from dysample_lib.study.records import Record, read_records, recorded_runs
+from dysample_lib.study.records import Record, read_records
 
 BOOK = Path(__file__).resolve().parents[1]
 RESULTS = BOOK.parent / "results"
@@ -35,7 +35,7 @@ def noted(file: str) -> dict[str, Any] | None:
 
 
 FRAGMENTS: dict[str, Callable[[], str]] = {
-    "_found.md": lambda: found(recorded_runs("ladder")),
+    "_found.md": lambda: found(all_records()),
     "_which.md": lambda: which(all_records()),
     "_rivals.md": lambda: rivals(all_records()),
     "_run_times.md": lambda: run_times(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dysample_lib import LADDER
 from dysample_lib.figures import method
 from dysample_lib.metrics.registry import METRICS
 from dysample_lib.study.choice import Choice, choose
 from dysample_lib.study.intervals import (
     format_difference,
-    format_mean,
-    mean_interval,
 )
 from dysample_lib.study.markdown import markdown_table
 from dysample_lib.study.records import Record, select
 from dysample_lib.study.spec import RunSpec
-from dysample_lib.study.tables import difference, scores, step_verdicts
-from dysample_lib.study.verdicts import Verdict, family, verdict
+from dysample_lib.study.tables import difference
+from dysample_lib.study.verdicts import Verdict, family
 from dysample_lib.testbed.encoders import ENCODERS
 from dysample_lib.upsamplers import CONTROLS, PREDECESSORS, UPSAMPLERS
 
@@ -34,14 +34,32 @@ OTHERS = [name for name in UPSAMPLERS if name not in (*LADDER, *CONTROLS)]
 """What is no step of the paper's, the reader's own among it."""
 
 HEADS = (
-    "Shown, helps",
-    "Suggested, helps",
-    "No difference above ½ point",
-    "Not shown",
-    "Suggested, hurts",
-    "Shown, hurts",
+    "shown to help",
+    "suggested to help",
+    "no difference above ½ point",
+    "not shown",
+    "suggested to hurt",
+    "shown to hurt",
+    "one run, no verdict",
 )
 """The kinds of verdicts, as lists of steps are headed."""
+
+
+Pair = tuple[str, str]
+"""An upsampler, and the one that it stands for in a comparison."""
+
+LOOKING: tuple[Pair, ...] = (
+    ("blind", "bilinear"),
+    ("grouping", "blind"),
+    ("grouping", "bilinear"),
+)
+"""What is learned without the image, what with it, and both together."""
+
+TESTBEDS = {
+    "paper's setting": ("efficientnet_lite0", "segformer"),
+    "probe": ("small", "pointwise"),
+}
+"""Encoder and decoder of the book's two testbeds, by what its pages call them."""
 
 
 def name(upsampler: str) -> str:
@@ -50,38 +68,94 @@ def name(upsampler: str) -> str:
     return f"{said} interpolation" if upsampler in ("nearest", "bilinear") else said
 
 
+def step(upsampler: str) -> str:
+    """The same, with its place on the ladder: grouping (DySample)."""
+    title = UPSAMPLERS[upsampler].label.removeprefix("+ ")
+    return title if "(" in title else name(upsampler)
+
+
+def testbeds(records: list[Record]) -> dict[str, list[Record]]:
+    """What is recorded of the two testbeds on coastlines, those with enough seeds."""
+    shown = {}
+    for runs in compared(records).values():
+        spec = runs[0].spec
+        for testbed, of in TESTBEDS.items():
+            if (spec.dataset, spec.encoder, spec.decoder) == ("coastlines", *of):
+                shown[testbed] = runs
+    return {testbed: shown[testbed] for testbed in TESTBEDS if testbed in shown}
+
+
 def found(records: list[Record]) -> str:
-    """The introduction's findings: a table of the ladder and what it adds up to."""
-    means = {
-        step: mean_interval(scores(records, step, METRIC).values()) for step in LADDER
-    }
-    steps = step_verdicts(records, METRIC, predecessors=PREDECESSORS)
-    change = f"change by the step [{METRICS[METRIC].difference_unit}]"
-    head = ("step", METRICS[METRIC].heading, change, "so it")
-    rows = []
-    said: dict[str, list[str]] = {}
-    for step in LADDER:
-        title, mean = UPSAMPLERS[step].label, format_mean(means[step], METRIC)
-        if step not in steps:
-            rows.append((title, mean, "", ""))
-            continue
-        found = steps[step]
-        said.setdefault(kind(found), []).append(title.removeprefix("+ "))
-        rows.append((title, mean, points(found), str(found)))
-    first = records[0].spec
-    whole = verdict(difference(records, "grouping", "bilinear", METRIC), METRIC)
+    """The introduction's findings: the steps, what looking buys, and the rivals."""
+    settings = testbeds(records)
+    there = {run.spec.variant for runs in settings.values() for run in runs}
+    others = [("grouping", other) for other in OTHERS if other in there]
+    steps = answers(settings, [*PREDECESSORS.items()])
     lines = [
-        markdown_table(head, rows),
+        "**Step by step.** Each row is a step of the paper and what it is set against.",
         "",
-        f"Means of {means['nearest'].n} seeds with 95 % intervals, {first.epochs} "
-        f"epochs on {first.dataset}; differences are paired by seed, verdicts are "
-        "corrected for the number of steps (Holm).",
+        comparison(steps),
         "",
-        *(f"- **{head}:** {'; '.join(said[head])}." for head in HEADS if head in said),
-        f"- **All of it:** DySample against bilinear interpolation, {points(whole)} "
-        f"{METRICS[METRIC].difference_unit}.",
+        *(f"- {testbed}: {in_words(of)}." for testbed, of in steps.items() if of),
+        "",
+        "**What looking at the image buys.** Blind points are learned like DySample's, "
+        "and are the same for every pixel of every image.",
+        "",
+        comparison(answers(settings, LOOKING)),
+    ]
+    if others:
+        lines += ["", "**Beside its rivals.**", ""]
+        lines.append(comparison(answers(settings, others)))
+    of = "; ".join(f"{testbed}, {seeds(runs)}" for testbed, runs in settings.items())
+    lines += [
+        "",
+        f"Differences of {METRICS[METRIC].title} in points, paired by seed, with 95 % "
+        f"intervals: {of}. The verdicts of a table are corrected for the number of its "
+        "rows (Holm).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def seeds(runs: list[Record]) -> str:
+    """What the runs have in common, and how many seeds they are of."""
+    return f"{len({run.spec.seed for run in runs})} seeds ({where(runs[0].spec)})"
+
+
+def answers(
+    settings: dict[str, list[Record]], pairs: Sequence[Pair]
+) -> dict[str, dict[Pair, Verdict]]:
+    """By setting, the verdicts on ``pairs`` as one family, for those that have runs."""
+    answered = {}
+    for testbed, runs in settings.items():
+        there = {run.spec.variant for run in runs}
+        asked = [pair for pair in pairs if there >= set(pair)]
+        of = family({str(p): difference(runs, *p, METRIC) for p in asked}, METRIC)
+        answered[testbed] = {pair: of[str(pair)] for pair in asked}
+    return answered
+
+
+def comparison(answered: dict[str, dict[Pair, Verdict]]) -> str:
+    """A row a pair, and for each setting its numbers and its words."""
+    rows = []
+    for pair in dict.fromkeys(pair for of in answered.values() for pair in of):
+        cells = (
+            (points(of[pair]), str(of[pair])) if pair in of else ("", "")
+            for of in answered.values()
+        )
+        guided = " (guided)" if UPSAMPLERS[pair[1]].guided else ""
+        title = f"{step(pair[0])} for {name(pair[1])}{guided}"
+        rows.append((title, *(cell for two in cells for cell in two)))
+    heads = (head for testbed in answered for head in (f"{testbed} [points]", "so it"))
+    return markdown_table(("", *heads), rows)
+
+
+def in_words(answered: dict[Pair, Verdict]) -> str:
+    """The steps by what is shown of them."""
+    said: dict[str, list[str]] = {}
+    for (new, _), answer in answered.items():
+        said.setdefault(kind(answer), []).append(step(new))
+    parts = (f"*{head}*: {', '.join(said[head])}" for head in HEADS if head in said)
+    return "; ".join(parts)
 
 
 def points(found: Verdict) -> str:
@@ -91,8 +165,7 @@ def points(found: Verdict) -> str:
 
 def kind(found: Verdict) -> str:
     """The words of a verdict at the head of a list of steps."""
-    words = found.words.capitalize()
-    return f"{words}, {found.effect}" if found.effect else words
+    return found.words + (f" to {found.effect[:-1]}" if found.effect else "")
 
 
 def compared(records: list[Record]) -> dict[str, list[Record]]:

@@ -7,7 +7,7 @@ the cell ends, and nothing else is printed. Needs matplotlib.
 from .attainable import attainable_values
 from .coasts import boundary_band_panels, boundary_closeups, boundary_panels
 from .cost import cost_bubbles
-from .curves import forest_plot, ladder_plot, learning_curves
+from .curves import forest_panels, forest_plot, ladder_plot, learning_curves
 from .diagram import pyramid_diagram, segformer_diagram, testbed_diagram
 from .fields import scope_map
 from .groups import group_offsets
@@ -30,6 +30,7 @@ __all__ = [
     "cost_bubbles",
     "edge_slope",
     "error_against_width",
+    "forest_panels",
     "forest_plot",
     "group_offsets",
     "kink",

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..metrics.registry import find_metric
 from ..study.intervals import Estimate, format_difference, format_mean
-from .style import INK, NARROW, colour, label, styled
+from .style import INK, NARROW, WIDTH, colour, label, styled
 
 
 @styled
@@ -109,6 +109,30 @@ def numbers(name: str, value: Any) -> tuple[float, float, float]:
     return float(mean), *((math.nan,) * 2 if unknown else (float(low), float(high)))
 
 
+def _interval(ax: Axes, y: float, name: str, value: Any, scale: float) -> None:
+    """A dot, hollow where nothing is known of its interval, and the interval."""
+    mean, low, high = numbers(name, value)
+    ink, known = colour(name), not math.isnan(low)
+    if known:
+        ax.plot(
+            [scale * low, scale * high],
+            [y, y],
+            color=ink,
+            linewidth=2.5,
+            solid_capstyle="butt",
+            gid=f"{name} interval",
+        )
+    ax.plot(
+        [scale * mean],
+        [y],
+        "o",
+        markersize=8,
+        color=ink,
+        gid=name,
+        markerfacecolor=ink if known else "white",
+    )
+
+
 def _rows(
     estimates: Mapping[str, Any], metric: str, write: Callable[[Estimate, str], str]
 ) -> tuple[Figure, Axes, list[tuple[float, float, float]]]:
@@ -118,27 +142,10 @@ def _rows(
     )
     scale = find_metric(metric).scale
     rows = [numbers(name, value) for name, value in estimates.items()]
-    for y, (name, (mean, low, high)) in enumerate(zip(estimates, rows, strict=True)):
+    for y, (name, value) in enumerate(estimates.items()):
+        mean, low, high = rows[y]
         ink = colour(name)
-        known = not math.isnan(low)
-        if known:
-            ax.plot(
-                [scale * low, scale * high],
-                [y, y],
-                color=ink,
-                linewidth=2.5,
-                solid_capstyle="butt",
-                gid=f"{name} interval",
-            )
-        ax.plot(
-            [scale * mean],
-            [y],
-            "o",
-            markersize=8,
-            color=ink,
-            gid=name,
-            markerfacecolor=ink if known else "white",
-        )
+        _interval(ax, y, name, value, scale)
         over: dict[str, Any] = {
             "y": y - 0.3,
             "va": "center",
@@ -202,4 +209,49 @@ def forest_plot(
         f"{measure.title}: difference to the step before [{measure.difference_unit}]"
     )
     ax.set_title(title)
+    return fig
+
+
+@styled
+def forest_panels(
+    settings: Mapping[str, Mapping[str, Any]], metric: str = "mean_iou"
+) -> Figure:
+    """The same differences in several settings, a panel each with a scale of its own.
+
+    The band around 0 is the margin within which two models count as equal.
+
+    Args:
+        settings: title → step → estimate of the difference to its predecessor, as it
+            is stored; a step that a setting lacks has an empty row there.
+        metric: the metric's key, for the axes.
+    """
+    steps = list(dict.fromkeys(step for of in settings.values() for step in of))
+    if not steps:
+        raise ValueError("settings has to hold at least one step, got none")
+    measure = find_metric(metric)
+    fig, axes = plt.subplots(
+        1,
+        len(settings),
+        figsize=(WIDTH, 1.2 + 0.36 * len(steps)),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, (title, differences) in zip(axes[0], settings.items(), strict=True):
+        ends = measure.scale * measure.margin
+        ax.axvspan(-ends, ends, color="#e8e8e8", zorder=0, gid="margin")
+        ax.axvline(0, color=INK, linewidth=1.2, zorder=0, gid="zero")
+        for y, step in enumerate(steps):
+            if step in differences:
+                _interval(ax, y, step, differences[step], measure.scale)
+        ax.set_title(title)
+        ax.set_xlabel(f"[{measure.difference_unit}]")
+        ax.grid(axis="x")
+        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        ax.tick_params(axis="y", length=0)
+    axes[0, 0].set_yticks(range(len(steps)), [label(step) for step in steps])
+    for text, step in zip(axes[0, 0].get_yticklabels(), steps, strict=True):
+        text.set(color=colour(step), fontweight="bold")
+    axes[0, 0].set_ylim(len(steps) - 0.5, -0.5)
+    fig.suptitle(f"{measure.title}: difference to the step before", x=0.01, ha="left")
     return fig

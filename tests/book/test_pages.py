@@ -23,7 +23,7 @@ from _repository import (
 )
 from bs4 import BeautifulSoup
 from record_samples import runs
-from score_tables import rivals, which
+from score_tables import found, rivals, which
 from sphinx.util.inventory import InventoryFile
 
 import dysample_lib
@@ -113,6 +113,24 @@ def test_rivals_stand_beside_what_they_read() -> None:
     head, _, carafe, sapa = rivals(both).splitlines()[:4]
     assert head.index("feature pyramid") < head.index("pointwise")
     assert carafe.startswith("| CARAFE | no |  | +20.") and sapa.endswith(" |  |")
+
+
+def test_findings_are_those_of_both_testbeds() -> None:
+    probe = records(bilinear=0.1, naive=0.3, blind=0.1, grouping=0.3)
+    paper = {"encoder": "efficientnet_lite0", "decoder": "segformer"}
+    seeds = {0: 0.4, 1: 0.41, 2: 0.42}
+    for name, more in {"bilinear": 0.0, "blind": 0.001, "grouping": 0.02}.items():
+        probe += runs(name, {s: v + more for s, v in seeds.items()}, **paper)
+    text = found(probe)
+    assert "|  | paper's setting [points] | so it | probe [points] | so it |" in text
+    assert "| naive for bilinear interpolation |  |  | +20.0" in text
+    looks = "| grouping (DySample) for blind points | +1.90"
+    (row,) = (line for line in text.splitlines() if line.startswith(looks))
+    assert row.count("helps (shown)") == 2
+    # Nothing is said of the steps of a setting that has none.
+    assert "- probe: *shown to help*: bilinear" in text and "- paper's" not in text
+    assert "Beside its rivals" not in text
+    assert "DySample) for FADE (guided)" in found(records(fade=0.1))
 
 
 def test_run_times_are_noted_and_shown(tmp_path, monkeypatch) -> None:

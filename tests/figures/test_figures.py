@@ -173,6 +173,24 @@ def test_forest_plot_is_in_percentage_points_around_zero():
     assert low < -1.2 and high > 10.2
 
 
+def test_forest_panels_have_one_row_for_a_step_and_a_scale_for_a_setting():
+    wide, narrow = Estimate(0.05, 0.04, 0.06, 5), Estimate(0.013, 0.01, 0.016, 5)
+    one_run = Estimate(0.02, None, None, 1)
+    settings = {"A": {"naive": wide, "grouping": one_run}, "B": {"naive": narrow}}
+    fig = figures.forest_panels(settings, "boundary_iou")
+    first, second = fig.axes
+    assert titles(fig) == ["A", "B"]
+    names = [figures.label(name) for name in ("naive", "grouping")]
+    assert [text.get_text() for text in first.get_yticklabels()] == names
+    intervals = [line.get_xydata().tolist() for line in named(fig, "naive interval")]
+    np.testing.assert_allclose(intervals, [[[4, 0], [6, 0]], [[1, 0], [1.6, 0]]])
+    assert [line.get_ydata()[0] for line in named(fig, "grouping")] == [1]
+    assert first.get_xlim()[1] > 6 and second.get_xlim()[1] < 3
+    assert [band.get_extents().width > 0 for band in named(fig, "margin")] == [True] * 2
+    with pytest.raises(ValueError, match="at least one step"):
+        figures.forest_panels({"A": {}})
+
+
 def test_plots_are_in_the_metrics_own_unit():
     fig = figures.ladder_plot({"bilinear": Estimate(465.0, 460.0, 470.0, 5)}, "rmse")
     assert named(fig, "bilinear")[0].get_xdata().tolist() == [465]
