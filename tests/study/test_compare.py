@@ -70,7 +70,7 @@ def test_bad_arguments_are_named_before_any_work(
 def test_a_comparison_has_runs_models_records_and_a_table(
     short: dict[str, Any],
 ) -> None:
-    result = compare(["nearest", "bilinear"], seeds=2, evaluate_every=1, **short)
+    result = compare(["nearest", "bilinear"], seeds=2, **short)
     assert list(result.runs) == ["nearest", "bilinear"]
     assert names([record.spec for record in result.records]) == [
         ("nearest", 0),
@@ -87,6 +87,14 @@ def test_a_comparison_has_runs_models_records_and_a_table(
         result.model("naive")
     with pytest.raises(ValueError, match="seed has to be one of 0, 1, got 2"):
         result.model("nearest", 2)
+
+
+def test_a_comparison_is_evaluated_as_often_as_asked(short: dict[str, Any]) -> None:
+    asked = short | {"epochs": 3}
+    for every, epochs in ((None, [3]), (1, [1, 2, 3]), (2, [2, 3])):
+        found = compare(["nearest"], seeds=1, evaluate_every=every, **asked)
+        history = found.runs["nearest"][0].history
+        assert [row["epoch"] for row in history if "boundary_iou" in row] == epochs
 
 
 def test_the_data_is_read_for_the_first_alone(
