@@ -19,7 +19,7 @@ import torch
 from front_page import METRIC, trained
 from PIL import Image
 
-from dysample_lib import LADDER, DySample, figures
+from dysample_lib import DySample, figures
 from dysample_lib.data import load_dataset
 from dysample_lib.figures import style
 from dysample_lib.figures._inputs import fills, outline
@@ -27,7 +27,8 @@ from dysample_lib.tasks.segmentation import predict
 from dysample_lib.testbed.nets import upsampler_inputs
 
 OUT = Path(__file__).resolve().parents[1] / "_static" / "viewer"
-SHOWN = LADDER
+SHOWN = ("nearest", "bilinear", "naive", "initial_offsets", "static_scope")
+SHOWN += ("grouping", "dynamic_scope")
 UNIT = 100  # walks are whole hundredths of a feature pixel
 START = 0.25  # of the ranges of dynamic scope
 
