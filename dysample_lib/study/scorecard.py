@@ -435,17 +435,31 @@ SCORECARD: dict[str, Family] = {
         "mean_iou",
     ),
     "scope": Family(
-        "the scope factor and the groups of DySample",
+        "the scope factor of DySample",
         (
             _gain("grouping", "grouping,scope=0.1", "Scope 0.25, not 0.1", "ch-scope"),
             _gain("grouping", "grouping,scope=0.5", "Scope 0.25, not 0.5", "ch-scope"),
-            _gain("grouping", "groups_unscoped", "Scope 0.25, not 1", "ch-scope"),
+            _gain("grouping", "grouping,scope=1.0", "Scope 0.25, not 1", "ch-scope"),
             _gain(
                 "grouping",
                 "grouping,limit=tanh",
                 "The soft limit, not a hard one (tanh)",
                 "ch-scope",
             ),
+        ),
+        f"{SWEEP}sensitivity.jsonl --encoder efficientnet_lite0 --epochs 8 \\\n"
+        "    --upsamplers grouping grouping,scope=0.1 grouping,scope=0.5 \\\n"
+        "    grouping,scope=1.0 grouping,limit=tanh",
+        ("sensitivity",),
+        {**_HEAD, "epochs": 8, "offset_rate": 1.0},
+    ),
+    "style": Family(
+        "the style and the groups",
+        (
+            _gain("pl_g4", "grouping", "PL, not LP: g = 4", "ch-dysample"),
+            _gain("dysample_s", "lp_g8", "PL, not LP: g = 8", "ch-dysample"),
+            _gain("grouping", "lp_g8", "g = 4 for LP, not 8", "ch-grouping"),
+            _gain("dysample_s", "pl_g4", "g = 8 for PL, not 4", "ch-dysample"),
             _gain(
                 "groups_unscoped",
                 "initial_offsets",
@@ -453,20 +467,8 @@ SCORECARD: dict[str, Family] = {
                 "ch-grouping",
             ),
         ),
-        f"{SWEEP}sensitivity.jsonl --encoder efficientnet_lite0 \\\n"
-        "    --upsamplers grouping,scope=0.1 grouping,scope=0.5 grouping,limit=tanh",
-        ("paper_coastlines", "sensitivity"),
-        {**_HEAD, "epochs": 24, "offset_rate": 1.0},
-    ),
-    "style": Family(
-        "the style and its groups",
-        (
-            _gain("pl_g4", "grouping", "PL, not LP: g = 4", "ch-dysample"),
-            _gain("dysample_s", "lp_g8", "PL, not LP: g = 8", "ch-dysample"),
-            _gain("grouping", "lp_g8", "g = 4 for LP, not 8", "ch-grouping"),
-            _gain("dysample_s", "pl_g4", "g = 8 for PL, not 4", "ch-dysample"),
-        ),
-        f"{COASTS}--upsamplers grouping dysample_s pl_g4 lp_g8",
+        f"{COASTS}--upsamplers grouping dysample_s pl_g4 lp_g8 \\\n"
+        "    initial_offsets groups_unscoped",
         ("paper_coastlines",),
         _HEAD,
     ),
