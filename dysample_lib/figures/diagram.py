@@ -1,4 +1,4 @@
-"""Networks as drawings: the two testbeds, and a feature pyramid."""
+"""Networks as drawings: the two testbeds, a feature pyramid, and what reads it."""
 
 from __future__ import annotations
 
@@ -85,6 +85,7 @@ def segformer_diagram(
     width: int = 32,
     classes: int = 2,
     stride: int = 4,
+    last_layer: str = "1×1 classifier",
 ) -> Figure:
     """The head of SegFormer: every level is brought to the finest one's size.
 
@@ -92,8 +93,9 @@ def segformer_diagram(
         channels: of the encoder's maps, finest first.
         size: side of the image, in pixels.
         width: channels that the upsamplers work on.
-        classes: K.
+        classes: K, the channels of what comes out.
         stride: of the finest map.
+        last_layer: what the layer that gives them is called.
     """
     if len(channels) < 2:
         raise ValueError(
@@ -123,7 +125,7 @@ def segformer_diagram(
     both = [
         (f"joined\n{width * len(channels)} × {finest} × {finest}", PLAIN),
         (f"1×1 conv + norm\n{width} × {finest} × {finest}", PLAIN),
-        (f"1×1 classifier\n{classes} × {finest} × {finest}", PLAIN),
+        (f"{last_layer}\n{classes} × {finest} × {finest}", PLAIN),
         (f"bilinear ×{stride}\n{classes} × {size} × {size}", DATA),
     ]
     gap = (top + 0.3) / 3
@@ -157,11 +159,7 @@ def pyramid_diagram(
     Raises:
         ValueError: for fewer than two levels, between which nothing stands.
     """
-    if len(levels) < 2:
-        raise ValueError(
-            f"levels has to hold at least two maps, got {len(levels)}: {[*levels]}"
-        )
-    height = STEP * (len(levels) - 1)
+    height = _height(levels)
     fig, axes = plt.subplots(
         1, 2, figsize=(8, 1.6 + 0.88 * height), layout="constrained"
     )
@@ -194,6 +192,100 @@ def _pyramid(
         _box(ax, 2.35, y - STEP / 2, upsampler, fill, 1.5, 0.36, gid)
         ax.plot([2.35, 2.35], [y - 0.36, y - STEP / 2 + 0.18], color=INK, linewidth=1)
         _arrow(ax, (2.35, y - STEP / 2 - 0.18), (2.35, y - STEP + 0.37))
+
+
+@styled
+def detector_diagram(
+    levels: Mapping[str, tuple[int, int, int]],
+    channels: int = 32,
+    *,
+    heads: Sequence[str] = ("class and box",),
+) -> Figure:
+    """A two-stage detector on a feature pyramid: what is compared is orange.
+
+    Args:
+        levels: name → (C, H, W) of the encoder's maps, finest first.
+        channels: channels of the pyramid.
+        heads: what is predicted of each region, a box each.
+
+    Raises:
+        ValueError: for fewer than two levels, between which nothing stands.
+    """
+    height = _height(levels)
+    end, bar = 5.15, 3.44
+    fig, ax = plt.subplots(figsize=(8, 8 * (height + 1.1) / 7), layout="constrained")
+    _pyramid(ax, levels, channels, "×2", True)
+    ax.plot([bar, bar], [0, height], color=INK, linewidth=1)
+    steps = [("proposals\n(RPN)", PLAIN), ("regions\n(RoIAlign)", PLAIN)]
+    steps += [(name, DATA) for name in heads]
+    gap = height / (len(steps) - 1)
+    for row, (name, fill) in enumerate(steps):
+        y = height - gap * row
+        _box(ax, end, y, name, fill, 1.7, 0.7)
+        if row < 2:  # both read every level
+            _arrow(ax, (bar, y), (end - 0.87, y))
+        if row:
+            _arrow(ax, (end, y + gap - 0.35), (end, y + 0.37))
+    ax.set(xlim=(-0.9, end + 0.95), ylim=(-0.55, height + 0.55), aspect="equal")
+    ax.axis("off")
+    return fig
+
+
+@styled
+def panoptic_diagram(
+    levels: Mapping[str, tuple[int, int, int]],
+    channels: int = 32,
+    *,
+    classes: int = 3,
+) -> Figure:
+    """A semantic branch on a feature pyramid: what is compared is orange.
+
+    Args:
+        levels: name → (C, H, W) of the encoder's maps, finest first.
+        channels: channels of the pyramid.
+        classes: of the branch.
+
+    Raises:
+        ValueError: for fewer than two levels, between which nothing stands.
+    """
+    height, last = _height(levels), len(levels) - 1
+    step, side = 1.15, 0.74
+    join = 3.5 + step * last + 0.35
+    end = join + 1.15
+    fig, ax = plt.subplots(
+        figsize=(8, 8 * (height + 1.1) / (end + 1.75)), layout="constrained"
+    )
+    _pyramid(ax, levels, channels, "×2", True)
+    for level in range(len(levels)):
+        y, x = STEP * level, 3.44
+        for k in range(level):
+            to = join - 0.35 - step * (level - k) + step - side / 2
+            _arrow(ax, (x, y), (to - side / 2, y))
+            _box(ax, to, y, "×2", UNDER_TEST, side, 0.5, "under test", size=11.5)
+            x = to + side / 2
+        ax.plot([x, join], [y, y], color=INK, linewidth=1)
+    ax.plot([join, join], [0, height], color=INK, linewidth=1)
+    _, rows, columns = next(iter(levels.values()))
+    steps = [
+        (f"sum\n{channels} ×\n{rows} × {columns}", PLAIN),
+        (f"1×1 conv\n{classes} ×\n{rows} × {columns}", DATA),
+    ]
+    for (name, fill), y in zip(steps, (height, height - STEP), strict=True):
+        _box(ax, end, y, name, fill, 1.5, 0.95)
+    _arrow(ax, (join, height), (end - 0.77, height))
+    _arrow(ax, (end, height - 0.48), (end, height - STEP + 0.5))
+    ax.set(xlim=(-0.9, end + 0.85), ylim=(-0.55, height + 0.55), aspect="equal")
+    ax.axis("off")
+    return fig
+
+
+def _height(levels: Mapping[str, tuple[int, int, int]]) -> float:
+    """Of a pyramid's drawing."""
+    if len(levels) < 2:
+        raise ValueError(
+            f"levels has to hold at least two maps, got {len(levels)}: {[*levels]}"
+        )
+    return STEP * (len(levels) - 1)
 
 
 def _box(

@@ -90,8 +90,13 @@ def merge(found: dict[str, Tensor], stuff: int) -> Tensor:
     return torch.stack([category, number], -1)
 
 
-def truth_map(target: dict[str, Tensor], ignored: int = 255) -> Tensor:
-    """The panoptic map (H, W, 2) of what :meth:`.DetectionSet.batch` gives."""
+def truth_map(target: dict[str, Tensor], ignored: int) -> Tensor:
+    """The panoptic map (H, W, 2) of what :meth:`.DetectionSet.batch` gives.
+
+    Args:
+        target: of one image.
+        ignored: the label of its ``semantics`` that nothing counts.
+    """
     semantics = target["semantics"].long()
     category = semantics.masked_fill(semantics == ignored, VOID)
     number = torch.zeros_like(category)

@@ -81,7 +81,7 @@ TESTBEDS: dict[tuple[str, str, str], Testbed] = {
     ),
     **{
         (task, "islands", "efficientnet_lite0"): Testbed(
-            32, 3e-3, Amount(4, 1), Amount(16, 5), Amount(16, 5), batch_size=4
+            32, 3e-3, Amount(4, 1), Amount(8, 5), Amount(8, 5), batch_size=2
         )
         for task in ("detection", "instance", "panoptic")
     },
@@ -90,9 +90,9 @@ TESTBEDS: dict[tuple[str, str, str], Testbed] = {
             32,
             3e-3,
             Amount(4, 1),
-            Amount(16, 5),
-            Amount(16, 5),
-            batch_size=4,
+            Amount(8, 5),
+            Amount(8, 5),
+            batch_size=2,
             dataset_options=(("size", (256, 320)),),
         )
         for task in ("detection", "instance")

@@ -7,7 +7,7 @@ README of their code); COCO, ResNet-50, 1× schedule.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -338,6 +338,47 @@ def _in_decoder(decoder: str, name: str) -> Family:
     )
 
 
+def _on_task(
+    task: str,
+    title: str,
+    metric: str,
+    published: Mapping[str, str] | None = None,
+    *,
+    dataset: str = "islands",
+    decoder: str = "fpn",
+) -> Family:
+    """Claims on another task than segmentation, by its headline metric.
+
+    Args:
+        task: its name.
+        title: of the family.
+        metric: what gains are gains of.
+        published: by upsampler, its number and that of nearest interpolation.
+        dataset: of the records, which are named after it where it is not the task's.
+        decoder: of the records.
+    """
+    claims = []
+    for claim in (_gain(*_STEPS[0]), *_WHOLE[:4]):
+        of, words = claim.evidence, claim.words
+        if of == Gain("grouping", "nearest"):
+            words = f"“across five dense prediction tasks”: {words}"
+        beside = {Gain(a, "nearest"): text for a, text in (published or {}).items()}
+        numbers = beside.get(of, "") if isinstance(of, Gain) else ""
+        claims.append(Claim(words, of, ("ch-other-tasks",), numbers))
+    photographs = dataset == "pennfudan"
+    record = dataset if photographs else task
+    where = "\\\n    --dataset pennfudan --root PATH " if photographs else ""
+    return Family(
+        title,
+        tuple(claims),
+        f"{SWEEP}{record}.jsonl --task {task} {where}\\\n"
+        "    --upsamplers nearest bilinear grouping dynamic_scope",
+        (record,),
+        {**PAPER, "task": task, "dataset": dataset, "decoder": decoder},
+        metric,
+    )
+
+
 SCORECARD: dict[str, Family] = {
     "construction": Family(
         "how it is built",
@@ -513,17 +554,40 @@ SCORECARD: dict[str, Family] = {
         {**PAPER, "dataset": "camvid", "decoder": "segformer"},
         "mean_iou",
     ),
-    "height": Family(
-        "another task: the height of the land",
-        tuple(  # the published numbers are those of detectors
-            replace(claim, see=("ch-scorecard",), published="")
-            for claim in (_gain(*_STEPS[0]), *_WHOLE[:4])
-        ),
-        f"{SWEEP}height.jsonl --task height \\\n"
-        "    --upsamplers nearest bilinear grouping dynamic_scope",
-        ("height",),
-        {**PAPER, "task": "height", "dataset": "height", "decoder": "segformer"},
+    "detection": _on_task(
+        "detection",
+        "object detection: islands and lakes, Faster R-CNN",
+        "box_ap",
+        {
+            "grouping": "COCO, AP 38.6 and 37.4",
+            "dynamic_scope": "COCO, AP 38.7 and 37.4",
+        },
+    ),
+    "instance": _on_task(
+        "instance",
+        "instance segmentation: islands and lakes, Mask R-CNN",
+        "mask_ap",
+        {"dynamic_scope": "COCO, mask AP 35.7 and 34.7"},
+    ),
+    "panoptic": _on_task(
+        "panoptic",
+        "panoptic segmentation: islands and lakes, land and ocean, Panoptic FPN",
+        "pq",
+        {"dynamic_scope": "COCO, PQ 41.5 and 40.2"},
+    ),
+    "height": _on_task(
+        "height",
+        "the height of the land, SegFormer's head",
         "rmse",
+        dataset="height",
+        decoder="segformer",
+    ),
+    "pennfudan": _on_task(
+        "instance",
+        "instance segmentation: pedestrians in photographs, Mask R-CNN",
+        "mask_ap",
+        {"dynamic_scope": "COCO, mask AP 35.7 and 34.7"},
+        dataset="pennfudan",
     ),
     "probe": Family(
         "the steps, in the probe",

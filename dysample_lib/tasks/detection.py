@@ -35,8 +35,12 @@ class Frame(NamedTuple):
     anchor: int = 8
 
 
-FRAMES = {"islands": Frame(enlarge=2, anchor=2)}
-"""By data set. Half of the islands are no larger than 5 × 5 pixels."""
+FRAMES = {"islands": Frame(enlarge=2, anchor=3)}
+"""By data set.
+
+Half of the islands are no larger than 5 × 5 pixels: with anchors of 2, a third of them
+would meet none at an IoU of ½; with anchors of 3 it is one in ten.
+"""
 
 
 class Detection(Task):
@@ -94,7 +98,9 @@ class Detection(Task):
         levels = batch.inputs
         if not isinstance(levels, list):
             levels = model.encode(levels)  # type: ignore[operator]
-        losses = model.losses(levels, batch.size, batch.targets)  # type: ignore[operator]
+        losses = model.losses(  # type: ignore[operator]
+            levels, batch.size, batch.targets, batch.data.ignore_index
+        )
         return torch.stack(list(losses.values())).sum()
 
     def measure(

@@ -25,14 +25,16 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FeaturePyramidNetwork
 
 from ..adapt.fpn import UpsamplerFPN
+from ..data import DetectionSet
 from ..ops.checks import check_positive_integer
 from ..ops.pointwise import PointwiseConv2d
 from ..upsamplers import UPSAMPLERS, build_upsampler
 from .encoders import conv_norm_relu
-from .nets import EncodingNet
+from .nets import EncodingNet, check_upsampler
 
 Detections = list[dict[str, Tensor]]
 
@@ -41,23 +43,23 @@ RATIOS = (0.5, 1.0, 2.0)
 
 PROPOSALS = {
     "rpn_pre_nms_top_n_train": 200,  # of each level
-    "rpn_pre_nms_top_n_test": 200,
+    "rpn_pre_nms_top_n_test": 500,
     "rpn_post_nms_top_n_train": 200,
-    "rpn_post_nms_top_n_test": 100,
+    "rpn_post_nms_top_n_test": 300,
     "rpn_batch_size_per_image": 128,
     "box_batch_size_per_image": 64,
-    "box_detections_per_img": 50,
+    "box_detections_per_img": 100,
 }
-"""What is kept from one stage to the next, for each image."""
+"""What is kept from one stage to the next, for each image.
+
+A tile of the far north has hundreds of lakes, and the small ones come up as well.
+"""
 
 MATCH = 0.5
 """IoU from which an anchor is an object's; few small ones meet one by 0.7."""
 
 SEMANTIC = 0.5
 """Weight of the semantic branch's loss, Panoptic FPN's."""
-
-IGNORED = 255
-"""The label of ``semantics`` that nothing counts."""
 
 
 class DetectionNet(EncodingNet):
@@ -109,8 +111,7 @@ class DetectionNet(EncodingNet):
         new: Callable[..., nn.Module] = partial(
             build_upsampler, upsampler, **(options or {})
         )
-        with torch.device("meta"):  # refuses a bad name or width, draws no weights
-            new(width)
+        check_upsampler(upsampler, width, options)
         super().__init__(encoder, pretrained=pretrained, frozen=frozen, enlarge=enlarge)
         channels = list(self.encoder.channels)
         fpn = FeaturePyramidNetwork(channels, width, norm_layer=nn.BatchNorm2d)
@@ -152,7 +153,11 @@ class DetectionNet(EncodingNet):
         return found
 
     def losses(
-        self, levels: list[Tensor], size: tuple[int, int], targets: Detections
+        self,
+        levels: list[Tensor],
+        size: tuple[int, int],
+        targets: Detections,
+        ignored: int = DetectionSet.ignore_index,
     ) -> dict[str, Tensor]:
         """The detector's losses, from the encoder's maps of images of ``size``.
 
@@ -160,6 +165,7 @@ class DetectionNet(EncodingNet):
             levels: of B images.
             size: of the images.
             targets: B of what :meth:`.DetectionSet.batch` gives.
+            ignored: the label of their ``semantics`` that nothing counts.
 
         Returns:
             torchvision's losses by name, and ``loss_semantic``: the mean cross-entropy
@@ -175,11 +181,11 @@ class DetectionNet(EncodingNet):
         if self.semantic:
             logits = self._semantics(self.semantic, pyramid, size)
             labels = torch.stack([target["semantics"] for target in targets]).long()
-            known = labels != IGNORED
+            known = labels != ignored
             # What is a thing is one class here: the boxes tell which.
-            labels = labels.clamp(max=logits.shape[1] - 1).where(known, IGNORED)
+            labels = labels.clamp(max=logits.shape[1] - 1).where(known, ignored)
             total = F.cross_entropy(
-                logits.float(), labels, ignore_index=IGNORED, reduction="sum"
+                logits.float(), labels, ignore_index=ignored, reduction="sum"
             )
             losses["loss_semantic"] = SEMANTIC * total / known.sum().clamp(min=1)
         return losses
@@ -285,6 +291,7 @@ def _detector(
         **PROPOSALS,
         "rpn_fg_iou_thresh": MATCH,
         "rpn_anchor_generator": AnchorGenerator(sizes, (RATIOS,) * levels),
+        "rpn_head": _proposal_head(width),
         "box_head": TwoMLPHead(width * 7 * 7, 4 * width),
         "box_predictor": FastRCNNPredictor(4 * width, classes),
     }
@@ -293,3 +300,16 @@ def _detector(
     options["mask_head"] = MaskRCNNHeads(width, (width,) * 4, 1)
     options["mask_predictor"] = MaskRCNNPredictor(width, width, classes)
     return MaskRCNN(fpn, **options)
+
+
+def _proposal_head(width: int) -> RPNHead:
+    """torchvision's, awake: it draws the convolution for 256 channels.
+
+    With the same spread, features of a few channels come out so faint that whole epochs
+    pass before the head answers to them.
+    """
+    head = RPNHead(width, len(RATIOS))
+    for layer in head.conv.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return head

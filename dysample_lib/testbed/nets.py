@@ -127,8 +127,7 @@ class DensePredictionNet(EncodingNet):
         check_positive_integer("out_channels", out_channels)
         check_positive_integer("width", width)
         check_choice("decoder", decoder, tuple(DECODERS))
-        with torch.device("meta"):  # refuses a bad name or width, draws no weights
-            build_upsampler(upsampler, width, **(options or {}))
+        check_upsampler(upsampler, width, options)
         super().__init__(encoder, pretrained=pretrained, frozen=frozen)
         self.decoder = DECODERS[decoder](
             self.encoder.channels, out_channels, upsampler, width, options
@@ -148,6 +147,14 @@ class DensePredictionNet(EncodingNet):
         y = F.interpolate(y, size=padded, mode="bilinear", align_corners=False)
         # A slice of all would cost a copy of the gradient.
         return y if padded == size else y[..., : size[0], : size[1]]
+
+
+def check_upsampler(
+    name: str, channels: int, options: Mapping[str, Any] | None
+) -> None:
+    """Raise what building the upsampler would, and draw no weights."""
+    with torch.device("meta"):
+        build_upsampler(name, channels, **(options or {}))
 
 
 @contextmanager

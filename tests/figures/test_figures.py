@@ -111,6 +111,9 @@ def test_segformer_diagram_brings_every_level_to_the_finest_size():
     assert written.count("32 × 24 × 24") == 2 and written.count("32 × 12 × 12") == 1
     assert "joined\n96 × 24 × 24" in written
     assert "bilinear ×4\n5 × 96 × 96" in written
+    assert "1×1 classifier\n5 × 24 × 24" in written
+    other = texts(figures.segformer_diagram(classes=1, last_layer="1×1 conv"))
+    assert "1×1 conv\n1 × 24 × 24" in other
     with pytest.raises(ValueError, match=r"at least two maps, got 1: \(8,\)"):
         figures.segformer_diagram((8,))
 
@@ -125,6 +128,30 @@ def test_pyramid_diagram_marks_one_upsampler_between_two_levels():
     assert written.count("new") == 2 and titles(fig) == ["before", "after"]
     with pytest.raises(ValueError, match=r"at least two maps, got 1: \['fine'\]"):
         figures.pyramid_diagram({"fine": (8, 12, 16)})
+
+
+def test_detector_diagram_reads_the_pyramid():
+    levels = {"fine": (8, 12, 16), "middle": (24, 6, 8), "coarse": (48, 3, 4)}
+    fig = figures.detector_diagram(levels, 32, heads=("class and box", "mask"))
+    assert len(named(fig, "under test")) == 2
+    assert len(named(fig, "map")) == 2 * 3 + 4
+    written = texts(fig)
+    assert written[-4:] == [
+        *("proposals\n(RPN)", "regions\n(RoIAlign)"),
+        *("class and box", "mask"),
+    ]
+    with pytest.raises(ValueError, match=r"at least two maps, got 1: \['fine'\]"):
+        figures.detector_diagram({"fine": (8, 12, 16)})
+
+
+def test_panoptic_diagram_brings_every_level_to_the_finest():
+    levels = {"fine": (8, 12, 16), "middle": (24, 6, 8), "coarse": (48, 3, 4)}
+    fig = figures.panoptic_diagram(levels, 32, classes=5)
+    assert len(named(fig, "under test")) == 2 + (1 + 2)
+    written = texts(fig)
+    assert "sum\n32 ×\n12 × 16" in written and "1×1 conv\n5 ×\n12 × 16" in written
+    with pytest.raises(ValueError, match=r"at least two maps, got 1: \['fine'\]"):
+        figures.panoptic_diagram({"fine": (8, 12, 16)})
 
 
 def test_learning_curves_draw_what_was_measured():
@@ -223,6 +250,8 @@ def test_every_figure_fits_a_page_and_saves_without_a_warning(tile, learned, tmp
         figures.testbed_diagram(),
         figures.segformer_diagram(),
         figures.pyramid_diagram({"fine": (8, 12, 16), "coarse": (24, 6, 8)}),
+        figures.detector_diagram({"fine": (8, 12, 16), "coarse": (24, 6, 8)}),
+        figures.panoptic_diagram({"fine": (8, 12, 16), "coarse": (24, 6, 8)}),
         figures.ladder_plot(estimates),
         figures.forest_plot(estimates),
     ]

@@ -127,6 +127,6 @@ def test_the_truth_of_a_target() -> None:
     masks = torch.zeros(2, 1, 4, dtype=torch.uint8)
     masks[0, 0, 1], masks[1, 0, 3] = 1, 1
     semantics = torch.tensor([[0, 2, 1, 255]], dtype=torch.uint8)
-    found = truth_map({"semantics": semantics, "masks": masks})
+    found = truth_map({"semantics": semantics, "masks": masks}, 255)
     assert found[..., 0].tolist() == [[0, 2, 1, -1]]
     assert found[0, :3, 1].tolist() == [0, 1, 0]

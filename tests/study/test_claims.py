@@ -33,6 +33,7 @@ from dysample_lib.study.intervals import Estimate
 from dysample_lib.study.scorecard import SCORECARD
 from dysample_lib.study.spec import parse_variant
 from dysample_lib.study.verdicts import Verdict
+from dysample_lib.tasks import TASKS
 from dysample_lib.upsamplers import build_upsampler
 
 COSTS = {cost.upsampler: cost for cost in recorded_costs()}
@@ -280,6 +281,20 @@ def test_a_family_is_of_one_kind_and_says_how_it_is_made(name: str) -> None:
     for variant in {v for gain in gains for v in (gain.upsampler, gain.instead_of)}:
         upsampler, options = parse_variant(variant)
         build_upsampler(upsampler, 32, **options)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_asked_about_by_its_headline(name: str) -> None:
+    task = TASKS[name]
+    found = [of for of in SCORECARD.values() if of.where.get("task") == name]
+    assert any(of.metric == task.metrics[0] for of in found)
+    for of in found:
+        task.check(of.where["dataset"], of.where["decoder"])
+        assert of.metric in task.metrics
+        pairs = {claim.evidence for claim in of.claims}
+        if name != "segmentation":
+            assert Gain("grouping", "nearest") in pairs
+            assert f"--task {name} " in of.command
 
 
 def test_at_least_twenty_claims_have_a_verdict() -> None:

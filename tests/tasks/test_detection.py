@@ -13,16 +13,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from task_samples import task_spec, toy_objects
+from task_samples import task_model, task_spec, toy_objects
 from torch import Tensor, nn
+from torchvision.ops import box_iou
 
 from dysample_lib.__main__ import main
+from dysample_lib.data import load_dataset
 from dysample_lib.study.records import Record
 from dysample_lib.study.run import resolve
 from dysample_lib.tasks import TASKS, base
 from dysample_lib.tasks.base import Images, batches
 from dysample_lib.tasks.detection import FRAMES
-from dysample_lib.testbed.detectors import DetectionNet
+from dysample_lib.testbed.detectors import MATCH, DetectionNet
+from dysample_lib.train.fit import fit
 
 NAMES = ("detection", "instance", "panoptic")
 
@@ -68,8 +71,11 @@ def test_the_loss_is_the_sum_of_the_detectors() -> None:
         def encode(self, images: Tensor) -> list[Tensor]:
             return [images]
 
-        def losses(self, levels: Any, size: Any, targets: Any) -> dict[str, Tensor]:
+        def losses(
+            self, levels: Any, size: Any, targets: Any, ignored: int
+        ) -> dict[str, Tensor]:
             assert (levels[0].shape, size) == ((3, 3, 32, 32), (32, 32))
+            assert ignored == 255
             assert len(targets) == 3
             return {"one": torch.tensor(1.5), "other": torch.tensor(2.0)}
 
@@ -90,6 +96,30 @@ def test_it_builds_what_the_spec_says(name: str) -> None:
     assert len(list(TASKS[name].upsamplers(model))) == (9 if name == "panoptic" else 3)
     if name == "panoptic":
         assert model.semantic.classify.out_channels == 2 + 1  # type: ignore[union-attr]
+
+
+def test_most_of_the_islands_meet_an_anchor() -> None:
+    """What meets none by the threshold is left to its nearest, and hardly learned."""
+    pytest.importorskip("timm")
+    data = load_dataset("islands", "val")
+    spec = task_spec("detection", encoder="efficientnet_lite0")
+    model = TASKS["detection"].build(spec, data, pretrained=False)
+    assert isinstance(model, DetectionNet)
+    levels = model.encode(data.images[:1])
+    frame = model._frame(levels, data.size)
+    (anchors,) = model.detector.rpn.anchor_generator(frame, levels)
+    _, truth = data.batch(torch.arange(len(data)))
+    best = [box_iou(model._enlarged(one)["boxes"], anchors).amax(1) for one in truth]
+    assert (torch.cat(best) >= MATCH).double().mean() > 0.85
+
+
+def test_a_detector_learns_its_set_within_eighty_steps() -> None:
+    spec = task_spec("detection", epochs=20, batch_size=4, learning_rate=4e-3)
+    model = task_model(spec)
+    found = fit(
+        TASKS["detection"], model, toy_objects(16), toy_objects(16, "val"), spec
+    )
+    assert found.metrics["box_ap50"] > 0.5
 
 
 def pedestrians(root: Path, size: int = 24) -> Path:

@@ -80,6 +80,14 @@ def test_anchors_grow_with_the_levels() -> None:
         assert generator.sizes == tuple((2 * finest * 2**k,) for k in range(4))
 
 
+@pytest.mark.parametrize("width", [8, 64])
+def test_the_proposals_head_answers_whatever_the_width(width: int) -> None:
+    head = net(width=width).detector.rpn.head
+    with seeded(1):
+        answer = head.conv(torch.randn(1, width, 16, 16))
+    assert 0.6 < answer.std() < 1.2  # of relu(N(0, √2)): 0.83
+
+
 def test_with_nearest_it_is_torchvisions_pyramid() -> None:
     model = net(upsampler="nearest").eval()
     pyramid = model.detector.backbone
@@ -107,6 +115,11 @@ def test_the_semantic_loss_is_of_stuff_and_all_things_together() -> None:
     chosen = logits.log_softmax(1).gather(1, labels.clamp(max=2)[:, None])[:, 0]
     losses = model.losses(levels, (32, 32), truth)
     torch.testing.assert_close(losses["loss_semantic"], -chosen[known].mean() / 2)
+    other = [dict(t) for t in truth]
+    for t in other:
+        t["semantics"] = t["semantics"].masked_fill(t["semantics"] == 255, 77)
+    again = model.losses(levels, (32, 32), other, ignored=77)
+    torch.testing.assert_close(again["loss_semantic"], losses["loss_semantic"])
     unknown = [t | {"semantics": torch.full_like(t["semantics"], 255)} for t in truth]
     assert model.losses(levels, (32, 32), unknown)["loss_semantic"] == 0
 
