@@ -15,7 +15,7 @@ from .diagram import (
     segformer_diagram,
     testbed_diagram,
 )
-from .fields import offset_fields, scope_map
+from .fields import scope_map
 from .groups import group_offsets
 from .points import sampling_points
 from .precision import error_against_width
@@ -42,7 +42,6 @@ __all__ = [
     "forest_panels",
     "forest_plot",
     "group_offsets",
-    "growth_plot",
     "height_panels",
     "kink",
     "label",
@@ -51,8 +50,6 @@ __all__ = [
     "method",
     "number_line",
     "number_tables",
-    "offset_fields",
-    "offset_histogram",
     "panoptic_diagram",
     "pyramid_diagram",
     "range_overlap",
