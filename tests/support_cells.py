@@ -12,7 +12,7 @@ import io
 import itertools
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,17 +145,7 @@ def judge(mine: list[Tensor], exact: list[Tensor], dtype: str) -> str:
     return "yes"
 
 
-def formats_in_turn(how: str, what: str, dtype: str) -> tuple[str, ...]:
-    """All memory formats, or one where each costs another compilation."""
-    if how != "torch.compile":
-        return tuple(FORMATS)
-    compiled = [cell for cell in CELLS if cell[0] == how]
-    return (tuple(FORMATS)[compiled.index((how, what, dtype)) % len(FORMATS)],)
-
-
-def outcome(
-    how: str, what: str, dtype: str, formats: Iterable[str] = tuple(FORMATS)
-) -> dict[str, str]:
+def outcome(how: str, what: str, dtype: str) -> dict[str, str]:
     """For each memory format ``yes``, or what stands in the way."""
     kind = DTYPES[dtype]
     autocast = what == "autocast"
@@ -168,8 +158,8 @@ def outcome(
     run: Callable[[Tensor], Tensor] | None = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own
-        for name in formats:
-            x = FORMATS[name](maps.to(kind))
+        for name, view in FORMATS.items():
+            x = view(maps.to(kind))
             x = x.float() if autocast else x
             try:
                 with torch.autocast("cpu", kind, enabled=autocast):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 
 from .style import CLASS_COLOURS, IGNORED, INK, SEQUENTIAL
 
@@ -85,9 +86,9 @@ def show(ax: Axes, background: Any, extent: tuple[float, float]) -> None:
 
 def fills(labels: np.ndarray, ignore_index: int = 255) -> np.ndarray:
     """A label map (H, W) as colours (H, W, 3)."""
-    table = np.array([_rgb(c) for c in CLASS_COLOURS])
+    table = np.array([to_rgb(c) for c in CLASS_COLOURS])
     result = table[labels % len(table)]
-    result[labels == ignore_index] = _rgb(IGNORED)
+    result[labels == ignore_index] = to_rgb(IGNORED)
     return result
 
 
@@ -141,7 +142,3 @@ def draw_outline(
             gid=gid,
         )
         ax.add_collection(lines, autolim=False)
-
-
-def _rgb(text: str) -> tuple[float, ...]:
-    return tuple(int(text[i : i + 2], 16) / 255 for i in (1, 3, 5))

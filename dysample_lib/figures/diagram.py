@@ -130,11 +130,7 @@ def segformer_diagram(
     ]
     gap = (top + 0.3) / 3
     _arrow(ax, (join, top), (end - 0.92, top))
-    for row, (name, fill) in enumerate(both):
-        y = top - gap * row
-        _box(ax, end, y, name, fill, 1.8, 0.76)
-        if row:
-            _arrow(ax, (end, y + gap - 0.38), (end, y + 0.4))
+    _column(ax, end, top, gap, both, 1.8, 0.76)
     ax.set(xlim=(-0.85, end + 0.95), ylim=(-0.75, top + 0.45), aspect="equal")
     ax.axis("off")
     return fig
@@ -219,13 +215,9 @@ def detector_diagram(
     steps = [("proposals\n(RPN)", PLAIN), ("regions\n(RoIAlign)", PLAIN)]
     steps += [(name, DATA) for name in heads]
     gap = height / (len(steps) - 1)
-    for row, (name, fill) in enumerate(steps):
-        y = height - gap * row
-        _box(ax, end, y, name, fill, 1.7, 0.7)
-        if row < 2:  # both read every level
-            _arrow(ax, (bar, y), (end - 0.87, y))
-        if row:
-            _arrow(ax, (end, y + gap - 0.35), (end, y + 0.37))
+    _column(ax, end, height, gap, steps, 1.7, 0.7)
+    for y in (height, height - gap):  # proposals and regions read every level
+        _arrow(ax, (bar, y), (end - 0.87, y))
     ax.set(xlim=(-0.9, end + 0.95), ylim=(-0.55, height + 0.55), aspect="equal")
     ax.axis("off")
     return fig
@@ -270,10 +262,8 @@ def panoptic_diagram(
         (f"sum\n{channels} ×\n{rows} × {columns}", PLAIN),
         (f"1×1 conv\n{classes} ×\n{rows} × {columns}", DATA),
     ]
-    for (name, fill), y in zip(steps, (height, height - STEP), strict=True):
-        _box(ax, end, y, name, fill, 1.5, 0.95)
+    _column(ax, end, height, STEP, steps, 1.5, 0.95)
     _arrow(ax, (join, height), (end - 0.77, height))
-    _arrow(ax, (end, height - 0.48), (end, height - STEP + 0.5))
     ax.set(xlim=(-0.9, end + 0.85), ylim=(-0.55, height + 0.55), aspect="equal")
     ax.axis("off")
     return fig
@@ -286,6 +276,23 @@ def _height(levels: Mapping[str, tuple[int, int, int]]) -> float:
             f"levels has to hold at least two maps, got {len(levels)}: {[*levels]}"
         )
     return STEP * (len(levels) - 1)
+
+
+def _column(
+    ax: Axes,
+    x: float,
+    top: float,
+    gap: float,
+    steps: Sequence[tuple[str, str]],
+    width: float,
+    height: float,
+) -> None:
+    """Boxes (name, fill) from ``top`` down, each led to by an arrow from the last."""
+    for row, (name, fill) in enumerate(steps):
+        y = top - gap * row
+        _box(ax, x, y, name, fill, width, height)
+        if row:
+            _arrow(ax, (x, y + gap - height / 2), (x, y + height / 2 + 0.02))
 
 
 def _box(

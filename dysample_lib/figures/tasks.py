@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -52,7 +53,8 @@ def task_panels(
     stuff = label_map("semantics", target["semantics"])
     land = label_map("surface", surface)
     metres = array("heights", heights, 2)
-    same_size(image=picture("image", image), surface=land, semantics=stuff, h=metres)
+    shown = picture("image", image)
+    same_size(image=shown, surface=land, semantics=stuff, h=metres)
     fig, axes = plt.subplots(2, 3, figsize=(8, 5.2), layout="constrained")
     flat = list(axes.flat)
     names = ["image", "semantic", "detection", "instance", "panoptic", "height"]
@@ -65,10 +67,8 @@ def task_panels(
         text = classes[which - 1] if which not in named else ""
         named.add(which)
         _box(flat[2], box, ink, text)
-    shown = picture("image", image).astype(float)
-    shown = 0.35 * shown / (255 if shown.max() > 1 else 1) + 0.6
-    numbered = _numbered(shown, masks)
-    _over(flat[3], numbered)
+    faint = 0.35 * shown / (255.0 if shown.max() > 1 else 1.0) + 0.6
+    _over(flat[3], _numbered(faint, masks))
     whole = fills(stuff)
     whole[stuff == 255] = (0.8, 0.8, 0.8)
     _over(flat[4], _numbered(whole, masks))
@@ -103,9 +103,7 @@ def _numbered(background: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Colours (H, W, 3): each of the masks in one of its own."""
     result = background.copy()
     for k, mask in enumerate(masks):
-        result[mask] = tuple(
-            int(EACH[k % len(EACH)][i : i + 2], 16) / 255 for i in (1, 3, 5)
-        )
+        result[mask] = to_rgb(EACH[k % len(EACH)])
     return result
 
 
