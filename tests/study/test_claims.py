@@ -297,6 +297,21 @@ def test_every_task_is_asked_about_by_its_headline(name: str) -> None:
             assert f"--task {name} " in of.command
 
 
+LENGTH = ("epochs", "offset_rate")
+
+
+@pytest.mark.parametrize("name", [n for n, of in SCORECARD.items() if of.records])
+def test_what_is_recorded_for_a_claim_is_found(name: str) -> None:
+    """A family that asks for another length than the records' finds nothing."""
+    of = SCORECARD[name]
+    loose = replace(of, where={k: v for k, v in of.where.items() if k not in LENGTH})
+    there = {run.spec.variant for run in loose.runs()}
+    for finding in examine(of).findings:
+        gain = finding.claim.evidence
+        if isinstance(gain, Gain) and there >= {gain.upsampler, gain.instead_of}:
+            assert finding.seeds > 0, finding.claim.words
+
+
 def test_at_least_twenty_claims_have_a_verdict() -> None:
     found = [finding for sheet in sheets().values() for finding in sheet.findings]
     assert len(found) >= 20
