@@ -235,9 +235,12 @@ def test_without_javascript_and_in_print_a_figure_stands_in(open_page, selector)
     assert still.is_visible() and not body.is_visible()
 
 
-def test_nothing_moves_by_itself(open_page):
-    visit = open_page(f"notebooks/{EXPLORERS[-1]}.html", reduced_motion="reduce")
-    visit.page.locator(VIEWER + "[data-ready]").wait_for()
+@pytest.mark.parametrize(
+    ("name", "widget"), [(EXPLORERS[-1], EXPLORER), (VIEWERS[0], VIEWER)]
+)
+def test_nothing_moves_by_itself(open_page, name, widget):
+    visit = open_page(f"notebooks/{name}.html", reduced_motion="reduce")
+    visit.page.locator(widget + "[data-ready]").first.wait_for()
     moving = visit.page.evaluate(
         "[...document.querySelectorAll('.widget, .widget *')].map(getComputedStyle)"
         ".filter(s => s.animationName !== 'none' || s.transitionDuration !== '0s')"
