@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,10 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; tests marked ``cuda`` need a GPU, or ``GPU_DRY=1``."""
-    # Two processes take whole files: a long one at the end would leave one idle.
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Tests marked ``cuda`` need a GPU, or a CPU in its place by ``GPU_DRY=1``."""
     if torch.cuda.is_available() or os.environ.get("GPU_DRY") == "1":
         return
     for item in items:
