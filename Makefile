@@ -28,7 +28,7 @@ setup: $(VENV)/.dev-installed ## make .venv and install the project with all its
 
 book: $(VENV)/.book-installed ## run every notebook on this machine, build the site, print its path
 	@rm -rf _build/book-src
-	@$(BIN)/python book/scripts/execute.py --copy-to _build/book-src
+	@$(BIN)/python book/scripts/execute.py --copy-to _build/book-src --at-once $(WORKERS)
 	@$(BIN)/python _build/book-src/book/scripts/fragments.py
 	@$(BIN)/python book/scripts/build.py --source _build/book-src
 

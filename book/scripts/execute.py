@@ -1,17 +1,20 @@
-"""Execute the notebooks one after the other, with the interpreter that runs this.
+"""Execute the notebooks with the interpreter that runs this.
 
     python book/scripts/execute.py                   in place, ready to commit
     python book/scripts/execute.py --copy-to FOLDER  on copies, the checkout unchanged
 
 One line a notebook with its time; a complete run keeps them in results/runtimes.json,
-beside the notebooks' folder. The first cell that fails ends the run: the cell and its
-error are shown and the exit code is 1. A notebook in place is only replaced once all of
-its cells have run.
+beside the notebooks' folder. After a cell that fails no other notebook is begun: the
+cell and its error are shown and the exit code is 1. A notebook in place is only
+replaced once all of its cells have run. With --at-once 2 two of them share the cores,
+which takes less time than one after the other; those that time something are run alone,
+at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -28,10 +31,16 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from dysample_lib.ops.devices import available_cores, default_device, device_name
+from dysample_lib.study.budget import current_budget
+
 ROOT = Path(__file__).resolve().parents[2]
 # What the site is built from, beside the notebooks: copied as it is.
 SITE_SOURCES = ("_config.yml", "book", "results", "CHANGELOG.md", "CITATION.cff")
+TIMED = ("06_rivals_and_cost",)
+"""The chapters whose numbers are times, which company would change."""
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
 INTERACTIVE = sys.stdout.isatty() and not os.environ.get("CI")
 
 
@@ -73,8 +82,39 @@ def from_root(text: str) -> str:
     return text
 
 
-def execute(path: Path, cell_timeout: int, label: str) -> None:
-    """Execute the notebook at ``path`` and write it back; raise if a cell fails."""
+class Progress:
+    """What runs, on one line of a terminal; what is done, on a line of its own."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.total, self.width = len(names), max(map(len, names))
+        self.done = 0
+        self.running: dict[str, str] = {}
+
+    def show(self, name: str, cells: str) -> None:
+        self.running[name] = f"{name} {cells}"
+        self._write(end="")
+
+    def end(self, name: str, took: str) -> None:
+        self.done += 1
+        self.running.pop(name, None)
+        print("\r\x1b[K" * INTERACTIVE, end="")
+        print(f"[{self.done}/{self.total}] {name:<{self.width}}  {took}", flush=True)
+        self._write(end="")
+
+    def _write(self, end: str) -> None:
+        if INTERACTIVE:
+            print("\r\x1b[K" + ", ".join(self.running.values()), end=end, flush=True)
+
+
+async def execute(
+    path: Path, cell_timeout: int, threads: int | None, progress: Progress
+) -> float:
+    """Execute the notebook at ``path`` and write it back: the seconds that it took.
+
+    Raises:
+        CellExecutionError, CellTimeoutError, DeadKernelError: if a cell fails, once
+            it and its error have been shown.
+    """
     notebook = nbformat.read(path, as_version=4)
     count = sum(cell.cell_type == "code" for cell in notebook.cells)
     started = time.perf_counter()
@@ -83,8 +123,7 @@ def execute(path: Path, cell_timeout: int, label: str) -> None:
     def show_progress(cell: nbformat.NotebookNode, cell_index: int) -> None:
         nonlocal done
         done += cell.cell_type == "code"
-        seconds = time.perf_counter() - started
-        print(f"\r{label}  cell {done}/{count}  {seconds:4.0f} s", end="", flush=True)
+        progress.show(path.stem, f"{done}/{count}")
 
     client = NotebookClient(
         notebook,
@@ -93,13 +132,81 @@ def execute(path: Path, cell_timeout: int, label: str) -> None:
         timeout=cell_timeout,
         record_timing=False,
         coalesce_streams=True,
-        on_cell_start=show_progress if INTERACTIVE else None,
+        on_cell_start=show_progress,
     )
-    client.execute(env={**os.environ, "TQDM_DISABLE": "1"})
+    env = {**os.environ, "TQDM_DISABLE": "1"}
+    if threads is not None:
+        env["OMP_NUM_THREADS"] = str(threads)
+    try:
+        await client.async_execute(env=env)
+    except FAILURES as error:
+        progress.end(path.stem, f"failed after {time.perf_counter() - started:.0f} s")
+        print(explain(path, error), file=sys.stderr)
+        raise
     normalise(notebook)
     fresh = path.with_suffix(".tmp")
     nbformat.write(notebook, fresh)
     fresh.replace(path)
+    seconds = time.perf_counter() - started
+    progress.end(path.stem, f"{seconds:6.1f} s")
+    return seconds
+
+
+async def execute_all(
+    paths: list[Path], at_once: int, cell_timeout: int
+) -> dict[str, float]:
+    """Execute ``at_once`` at a time and return the seconds that each took.
+
+    Raises:
+        CellExecutionError, CellTimeoutError, DeadKernelError: the first one that there
+            was; what ran beside it has run to its end, and no other was begun.
+    """
+    progress = Progress([path.stem for path in paths])
+    taken: dict[str, float] = {}
+    places = asyncio.Semaphore(at_once)
+    failures: list[Exception] = []
+
+    async def one(path: Path, threads: int | None) -> None:
+        async with places:
+            if failures:
+                return
+            try:
+                took = await execute(path, cell_timeout, threads, progress)
+            except FAILURES as error:
+                failures.append(error)
+            else:
+                taken[path.stem] = took
+
+    if at_once == 1:
+        for path in paths:
+            await one(path, None)
+    else:
+        # The long ones first, so that none of them is left alone at the end.
+        known = earlier_times()
+        order = sorted(paths, key=lambda path: -known.get(path.stem, 0))
+        threads = shared_threads(at_once)
+        shared = [one(path, threads) for path in order if path.stem not in TIMED]
+        await asyncio.gather(*shared)
+        for path in order:
+            if path.stem in TIMED:
+                await one(path, None)
+    if failures:
+        raise failures[0]
+    return dict(sorted(taken.items()))
+
+
+def shared_threads(at_once: int) -> int:
+    """The threads of each of some chapters that run side by side."""
+    return max(1, available_cores() // at_once)
+
+
+def earlier_times() -> dict[str, float]:
+    """The seconds that each chapter took when it was last timed."""
+    noted = ROOT / "results" / "runtimes.json"
+    if not noted.exists():
+        return {}
+    seconds: dict[str, float] = json.loads(noted.read_text("utf-8"))["seconds"]
+    return seconds
 
 
 def explain(path: Path, error: Exception) -> str:
@@ -110,21 +217,22 @@ def explain(path: Path, error: Exception) -> str:
     return f"{path.name} stopped:\n{text}"
 
 
-def keep_times(seconds: dict[str, float], file: Path, at_once: int = 1) -> None:
+def keep_times(
+    seconds: dict[str, float], file: Path, at_once: int = 1, wall: float | None = None
+) -> None:
     """Note what each chapter took, and on what, for the page of run times."""
     import torch
 
-    from dysample_lib.ops.devices import default_device, device_name
-    from dysample_lib.study.budget import current_budget
-
+    threads = torch.get_num_threads() if at_once == 1 else shared_threads(at_once)
     noted = {
         "budget": current_budget(),
         "device": default_device().type,
         "device_name": device_name(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "at_once": at_once,
+        "wall": round(sum(seconds.values()) if wall is None else wall, 1),
         "seconds": {chapter: round(took, 1) for chapter, took in seconds.items()},
     }
     file.write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
@@ -153,6 +261,9 @@ def main() -> int:
     parser.add_argument(
         "--cell-timeout", type=int, default=3600, help="seconds, for any one cell"
     )
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="notebooks that run side by side"
+    )
     args = parser.parse_args()
     if args.copy_to:
         if args.notebooks:
@@ -164,27 +275,17 @@ def main() -> int:
         print(f"There is no notebook in {folder}", file=sys.stderr)
         return 1
 
-    width = max(len(path.stem) for path in paths)
-    taken: dict[str, float] = {}
-    for number, path in enumerate(paths, start=1):
-        label = f"[{number}/{len(paths)}] {path.stem:<{width}}"
-        if INTERACTIVE:
-            print(label, end="", flush=True)
-        start = time.perf_counter()
-        try:
-            execute(path.resolve(), args.cell_timeout, label)
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            seconds = time.perf_counter() - start
-            print("\r" * INTERACTIVE + f"{label}  failed after {seconds:.0f} s")
-            print(explain(path, error), file=sys.stderr)
-            return 1
-        seconds = time.perf_counter() - start
-        blank = " " * 24 * INTERACTIVE
-        print("\r" * INTERACTIVE + f"{label}  {seconds:6.1f} s{blank}", flush=True)
-        taken[path.stem] = seconds
-    print(f"{len(paths)} notebooks in {sum(taken.values()):.0f} s")
+    started = time.perf_counter()
+    work = execute_all([p.resolve() for p in paths], args.at_once, args.cell_timeout)
+    try:
+        taken = asyncio.run(work)
+    except FAILURES:
+        return 1
+    wall = time.perf_counter() - started
+    print(f"{len(paths)} notebooks in {wall:.0f} s")
     if not args.notebooks:
-        keep_times(taken, folder.parent / "results" / "runtimes.json")
+        noted = folder.parent / "results" / "runtimes.json"
+        keep_times(taken, noted, args.at_once, wall)
     return 0
 
 

@@ -13,18 +13,19 @@ def run_times(timed: dict[str, Any] | None, gpu: dict[str, Any] | None = None) -
     if timed is None:
         return "No complete run has been timed yet; `make notebooks` times one.\n"
     head, columns = ["chapter", "minutes"], [timed["seconds"]]
-    lines = [f"{timing(timed)}:"]
+    company = f", {timed['at_once']} at once" if timed["at_once"] > 1 else ""
+    lines = [f"{timing(timed)}{company}:"]
     if gpu is not None:
         head = ["chapter", "minutes", f"minutes, {gpu['device_name']}"]
         columns.append(gpu["seconds"])
-        lines = [f"{timing(timed)}, and {timing(gpu)}, {gpu['at_once']} at once:"]
+        beside = f"{timing(gpu)}, {gpu['at_once']} at once"
+        lines = [f"{timing(timed)}{company}, and {beside}:"]
     rows = []
     for chapter in sorted(set().union(*columns)):
         took = (clock(column.get(chapter)) for column in columns)
         rows.append((f"[](../notebooks/{chapter}.ipynb)", *took))
-    total = sum(timed["seconds"].values())
     lines += ["", markdown_table(head, rows), ""]
-    lines += [f"All together: {total / 60:.0f} minutes."]
+    lines += [f"All together: {timed['wall'] / 60:.0f} minutes."]
     return "\n".join(lines) + "\n"
 
 

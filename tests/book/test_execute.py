@@ -13,6 +13,8 @@ import pytest
 from _repository import ROOT, SCRIPTS
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from dysample_lib.ops.devices import available_cores
+
 
 def write(path: Path, *sources: str) -> Path:
     cells = [new_markdown_cell("# A chapter"), *map(new_code_cell, sources)]
@@ -22,9 +24,11 @@ def write(path: Path, *sources: str) -> Path:
     return path
 
 
-def execute(path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def execute(
+    *arguments: Path | str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(SCRIPTS / "execute.py"), str(path)],
+        [sys.executable, str(SCRIPTS / "execute.py"), *map(str, arguments)],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -73,6 +77,49 @@ def test_a_failing_cell_is_shown_and_the_notebook_stays_as_it_was(tmp_path):
     assert "ZeroDivisionError" in done.stderr
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.ipynb"]
+
+
+MEET = """\
+import os, pathlib, time
+pathlib.Path({mine!r}).touch()
+while not pathlib.Path({other!r}).exists(): time.sleep(0.1)
+"""
+"""Only ends where another notebook runs at the same time."""
+
+
+def test_two_run_side_by_side_and_share_the_cores(tmp_path):
+    threads = "int(os.environ['OMP_NUM_THREADS'])"
+    meet = [MEET.format(mine=a, other=b) for a, b in (("a", "b"), ("b", "a"))]
+    paths = [
+        write(tmp_path / "a.ipynb", meet[0], threads),
+        write(tmp_path / "b.ipynb", meet[1], threads),
+        write(tmp_path / "06_rivals_and_cost.ipynb", "import os", "len(os.environ)"),
+    ]
+    done = execute(*paths, "--at-once", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    *lines, total = done.stdout.splitlines()
+    assert len(lines) == 3 and total.startswith("3 notebooks in ")
+    assert lines[2].startswith("[3/3] 06_rivals_and_cost ")  # alone, at the end
+    share = max(1, available_cores() // 2)
+    for path in paths[:2]:
+        *_, last = json.loads(path.read_text())["cells"]
+        assert last["outputs"][0]["data"]["text/plain"] == [str(share)]
+
+
+def test_what_runs_beside_a_failure_ends_well_and_nothing_else_begins(tmp_path):
+    wait = "import time\ntime.sleep(3)"
+    paths = [
+        write(tmp_path / "a.ipynb", "1 / 0"),
+        write(tmp_path / "b.ipynb", wait, "'to the end'"),
+        write(tmp_path / "c.ipynb", "1"),
+    ]
+    before = paths[2].read_bytes()
+    done = execute(*paths, "--at-once", "2")
+    assert done.returncode == 1
+    assert done.stderr.count(" stopped:\n") == 1 and "a.ipynb stopped:" in done.stderr
+    assert "to the end" in json.dumps(json.loads(paths[1].read_text())["cells"][-1])
+    assert '"execution_count": 2' in paths[1].read_text()
+    assert paths[2].read_bytes() == before
 
 
 def test_an_error_that_is_meant_names_files_relative_to_the_repository(tmp_path):

@@ -146,7 +146,11 @@ def test_run_times_are_noted_and_shown(tmp_path, monkeypatch) -> None:
     assert "| [](../notebooks/00_upsampling.ipynb) | 2:05 |" in shown
     assert "| [](../notebooks/01_naive_sampling.ipynb) | 1:00 |" in shown
     assert "All together: 3 minutes." in shown
-    assert shown.startswith("`quick` budget on ")
+    assert shown.startswith("`quick` budget on ") and "at once" not in shown
+
+    execute.keep_times(taken, tmp_path / "results" / "runtimes.json", 2, wall=128.0)
+    shown = fragments.FRAGMENTS["_run_times.md"]()
+    assert ", 2 at once:" in shown and "All together: 2 minutes." in shown
 
 
 def test_a_gpu_s_minutes_stand_beside_a_cpu_s(tmp_path, monkeypatch) -> None:

@@ -160,7 +160,7 @@ def test_a_second_call_installs_nothing(checkout):
 def test_make_book_runs_copies_and_builds_the_site_from_them(checkout):
     assert make(checkout, "book").returncode == 0
     assert calls(checkout)[1:] == [
-        "book/scripts/execute.py --copy-to _build/book-src",
+        "book/scripts/execute.py --copy-to _build/book-src --at-once 2",
         "_build/book-src/book/scripts/fragments.py",
         "book/scripts/build.py --source _build/book-src",
     ]
