@@ -13,7 +13,7 @@ from typing import Any
 from machine_tables import operator_cost, run_times, support, training_cost
 from score_tables import found, rivals, which
 
-from dysample_lib.study.records import Record, read_records
+from dysample_lib.study.records import Record, read_records, select
 
 BOOK = Path(__file__).resolve().parents[1]
 RESULTS = BOOK.parent / "results"
@@ -22,10 +22,21 @@ WRITTEN = (
 )
 
 
-def all_records() -> list[Record]:
-    """Every recorded run, each once."""
-    files = sorted(RESULTS.glob("*.jsonl"))
-    return list({run.key: run for file in files for run in read_records(file)}.values())
+def recorded(*files: str) -> list[Record]:
+    """The runs of some files of results/, those that are there."""
+    found = (RESULTS / f"{file}.jsonl" for file in files)
+    return [run for path in found if path.exists() for run in read_records(path)]
+
+
+TESTBEDS = ("paper_coastlines", "probe")
+SETTINGS = (*TESTBEDS, "paper_decoders", "paper_camvid", "camvid")
+
+
+def settings() -> list[Record]:
+    """What is recorded of each setting."""
+    # The pointwise runs that rivals were set against are the probe's, by older code.
+    pyramid = select(recorded("rivals"), decoder="fpn")
+    return [*recorded(*SETTINGS), *pyramid]
 
 
 def noted(file: str) -> dict[str, Any] | None:
@@ -35,9 +46,9 @@ def noted(file: str) -> dict[str, Any] | None:
 
 
 FRAGMENTS: dict[str, Callable[[], str]] = {
-    "_found.md": lambda: found(all_records()),
-    "_which.md": lambda: which(all_records()),
-    "_rivals.md": lambda: rivals(all_records()),
+    "_found.md": lambda: found(recorded(*TESTBEDS)),
+    "_which.md": lambda: which(settings()),
+    "_rivals.md": lambda: rivals(recorded("paper_coastlines", "rivals")),
     "_run_times.md": lambda: run_times(
         noted("runtimes.json"), noted("runtimes_cuda.json")
     ),

@@ -103,9 +103,12 @@ def found(records: list[Record]) -> str:
         "",
         comparison(answers(settings, LOOKING)),
     ]
-    if others:
-        lines += ["", "**Beside its rivals.**", ""]
-        lines.append(comparison(answers(settings, others)))
+    beside = {where: of for where, of in answers(settings, others).items() if of}
+    if beside:
+        counts = {found.estimate.n for of in beside.values() for found in of.values()}
+        over = " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
+        lines += ["", f"**Beside its rivals**, over {over} seeds.", ""]
+        lines.append(comparison(beside))
     of = "; ".join(f"{testbed}, {seeds(runs)}" for testbed, runs in settings.items())
     lines += [
         "",

@@ -60,7 +60,7 @@ def test_predictions_errors_and_counts_agree(name):
 
 @pytest.mark.parametrize("name", sorted(steps_by_name()))
 def test_each_step_was_trained_as_the_recorded_runs_were(name):
-    records = recorded_runs("ladder")
+    records = recorded_runs("probe")
     assert viewer_data()["epochs"] == records[0].spec.epochs
     recorded = list(scores(records, name, "boundary_iou").values())
     # Rounding differs between releases and processors, which makes it another draw.

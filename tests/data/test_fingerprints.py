@@ -26,7 +26,7 @@ def test_it_is_short_and_stays() -> None:
 
 
 def test_recorded_runs_are_of_this_data() -> None:
-    lines = (ROOT / "results" / "ladder.jsonl").read_text().splitlines()
+    lines = (ROOT / "results" / "probe.jsonl").read_text().splitlines()
     specs = [json.loads(line)["spec"] for line in lines]
     ours = [spec for spec in specs if spec["dataset"] == "coastlines"]
     expected = "-".join(fingerprint(load_dataset("coastlines", s)) for s in SPLITS)
