@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 from _repository import SCRIPTS
 from chromium import MISSING, chromium, find
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Response
@@ -84,12 +85,22 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built from the committed outputs with warnings as errors."""
-    output = tmp_path_factory.mktemp("site") / "_build"
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of the session's workers the first one builds
+    with FileLock(folder / "site.lock"):
+        if not (folder / "site").exists():
+            build_site(folder / "draft")
+            (folder / "draft").rename(folder / "site")
+    return folder / "site" / "_build" / "html"
+
+
+def build_site(folder: Path) -> None:
+    output = folder / "_build"
     script = [sys.executable, str(SCRIPTS / "build.py"), "--output", str(output)]
     done = subprocess.run(script, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr
     assert done.stdout.rstrip().endswith("index.html"), "the path to open comes last"
-    return output / "html"
 
 
 @pytest.fixture(scope="session")
