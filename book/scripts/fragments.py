@@ -29,7 +29,7 @@ def recorded(*files: str) -> list[Record]:
 
 
 TESTBEDS = ("paper_coastlines", "probe")
-SETTINGS = (*TESTBEDS, "paper_decoders", "paper_camvid", "camvid")
+SETTINGS = (*TESTBEDS, "paper_decoders", "paper_camvid")
 
 
 def settings() -> list[Record]:

@@ -93,7 +93,7 @@ def test_the_setup_cell_installs_the_library_and_a_failure_is_told(
         "assert Path(dysample_lib.__file__).is_relative_to(sys.prefix)",
         "assert Path.cwd() == Path(sys.prefix).parent",
         "from dysample_lib.study.records import recorded_runs",
-        "recorded_runs('ladder')[0]",
+        "recorded_runs('probe')[0]",
     )
     bad = write(tmp_path / "01_bad.ipynb", "1 / 0  # the culprit")
     folder = tmp_path / "host"
