@@ -31,9 +31,6 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from dysample_lib.ops.devices import available_cores, default_device, device_name
-from dysample_lib.study.budget import current_budget
-
 ROOT = Path(__file__).resolve().parents[2]
 # What the site is built from, beside the notebooks: copied as it is.
 SITE_SOURCES = ("_config.yml", "book", "results", "CHANGELOG.md", "CITATION.cff")
@@ -197,6 +194,8 @@ async def execute_all(
 
 def shared_threads(at_once: int) -> int:
     """The threads of each of some chapters that run side by side."""
+    from dysample_lib.ops.devices import available_cores
+
     return max(1, available_cores() // at_once)
 
 
@@ -221,7 +220,11 @@ def keep_times(
     seconds: dict[str, float], file: Path, at_once: int = 1, wall: float | None = None
 ) -> None:
     """Note what each chapter took, and on what, for the page of run times."""
+    # Not above: where a chapter's own cell installs the library it is not there yet.
     import torch
+
+    from dysample_lib.ops.devices import default_device, device_name
+    from dysample_lib.study.budget import current_budget
 
     threads = torch.get_num_threads() if at_once == 1 else shared_threads(at_once)
     noted = {
