@@ -95,7 +95,7 @@ def test_two_run_side_by_side_and_share_the_cores(tmp_path):
         write(tmp_path / "b.ipynb", meet[1], threads),
         write(tmp_path / "06_rivals_and_cost.ipynb", "import os", "len(os.environ)"),
     ]
-    done = execute(*paths, "--at-once", "2")
+    done = execute(*paths, "--at-once", "2", OMP_NUM_THREADS="97")
     assert done.returncode == 0, done.stdout + done.stderr
     *lines, total = done.stdout.splitlines()
     assert len(lines) == 3 and total.startswith("3 notebooks in ")
