@@ -14,14 +14,15 @@ at the end.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -37,7 +38,6 @@ SITE_SOURCES = ("_config.yml", "book", "results", "CHANGELOG.md", "CITATION.cff"
 TIMED = ("06_rivals_and_cost",)
 """The chapters whose numbers are times, which company would change."""
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
 INTERACTIVE = sys.stdout.isatty() and not os.environ.get("CI")
 
 
@@ -79,39 +79,8 @@ def from_root(text: str) -> str:
     return text
 
 
-class Progress:
-    """What runs, on one line of a terminal; what is done, on a line of its own."""
-
-    def __init__(self, names: list[str]) -> None:
-        self.total, self.width = len(names), max(map(len, names))
-        self.done = 0
-        self.running: dict[str, str] = {}
-
-    def show(self, name: str, cells: str) -> None:
-        self.running[name] = f"{name} {cells}"
-        self._write(end="")
-
-    def end(self, name: str, took: str) -> None:
-        self.done += 1
-        self.running.pop(name, None)
-        print("\r\x1b[K" * INTERACTIVE, end="")
-        print(f"[{self.done}/{self.total}] {name:<{self.width}}  {took}", flush=True)
-        self._write(end="")
-
-    def _write(self, end: str) -> None:
-        if INTERACTIVE:
-            print("\r\x1b[K" + ", ".join(self.running.values()), end=end, flush=True)
-
-
-async def execute(
-    path: Path, cell_timeout: int, threads: int | None, progress: Progress
-) -> float:
-    """Execute the notebook at ``path`` and write it back: the seconds that it took.
-
-    Raises:
-        CellExecutionError, CellTimeoutError, DeadKernelError: if a cell fails, once
-            it and its error have been shown.
-    """
+def execute(path: Path, cell_timeout: int, label: str) -> None:
+    """Execute the notebook at ``path`` and write it back; raise if a cell fails."""
     notebook = nbformat.read(path, as_version=4)
     count = sum(cell.cell_type == "code" for cell in notebook.cells)
     started = time.perf_counter()
@@ -120,7 +89,8 @@ async def execute(
     def show_progress(cell: nbformat.NotebookNode, cell_index: int) -> None:
         nonlocal done
         done += cell.cell_type == "code"
-        progress.show(path.stem, f"{done}/{count}")
+        seconds = time.perf_counter() - started
+        print(f"\r{label}  cell {done}/{count}  {seconds:4.0f} s", end="", flush=True)
 
     client = NotebookClient(
         notebook,
@@ -129,66 +99,78 @@ async def execute(
         timeout=cell_timeout,
         record_timing=False,
         coalesce_streams=True,
-        on_cell_start=show_progress,
+        on_cell_start=show_progress if INTERACTIVE else None,
     )
-    env = {**os.environ, "TQDM_DISABLE": "1"}
-    if threads is not None:
-        env["OMP_NUM_THREADS"] = str(threads)
-    try:
-        await client.async_execute(env=env)
-    except FAILURES as error:
-        progress.end(path.stem, f"failed after {time.perf_counter() - started:.0f} s")
-        print(explain(path, error), file=sys.stderr)
-        raise
+    client.execute(env={**os.environ, "TQDM_DISABLE": "1"})
     normalise(notebook)
     fresh = path.with_suffix(".tmp")
     nbformat.write(notebook, fresh)
     fresh.replace(path)
-    seconds = time.perf_counter() - started
-    progress.end(path.stem, f"{seconds:6.1f} s")
-    return seconds
 
 
-async def execute_all(
+def one_by_one(paths: list[Path], cell_timeout: int) -> dict[str, float]:
+    """Execute one after the other to the first that fails: the seconds of each."""
+    width = max(len(path.stem) for path in paths)
+    taken: dict[str, float] = {}
+    for number, path in enumerate(paths, start=1):
+        label = f"[{number}/{len(paths)}] {path.stem:<{width}}"
+        if INTERACTIVE:
+            print(label, end="", flush=True)
+        start = time.perf_counter()
+        try:
+            execute(path.resolve(), cell_timeout, label)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            seconds = time.perf_counter() - start
+            print("\r" * INTERACTIVE + f"{label}  failed after {seconds:.0f} s")
+            print(explain(path, error), file=sys.stderr)
+            break
+        seconds = time.perf_counter() - start
+        blank = " " * 24 * INTERACTIVE
+        print("\r" * INTERACTIVE + f"{label}  {seconds:6.1f} s{blank}", flush=True)
+        taken[path.stem] = seconds
+    return taken
+
+
+def side_by_side(
     paths: list[Path], at_once: int, cell_timeout: int
 ) -> dict[str, float]:
-    """Execute ``at_once`` at a time and return the seconds that each took.
+    """Execute ``at_once`` at a time, in processes of their own that share the cores.
 
-    Raises:
-        CellExecutionError, CellTimeoutError, DeadKernelError: the first one that there
-            was; what ran beside it has run to its end, and no other was begun.
+    What runs beside one that fails is run to its end, and no other is begun.
     """
-    progress = Progress([path.stem for path in paths])
+    width = max(len(path.stem) for path in paths)
     taken: dict[str, float] = {}
-    places = asyncio.Semaphore(at_once)
-    failures: list[Exception] = []
+    failed: list[str] = []
 
-    async def one(path: Path, threads: int | None) -> None:
-        async with places:
-            if failures:
-                return
-            try:
-                took = await execute(path, cell_timeout, threads, progress)
-            except FAILURES as error:
-                failures.append(error)
-            else:
-                taken[path.stem] = took
+    def one(path: Path, threads: int | None = None) -> None:
+        if failed:
+            return
+        command = [sys.executable, __file__, "--cell-timeout", str(cell_timeout), path]
+        shared = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+        start = time.perf_counter()
+        done = subprocess.run(
+            command, stdout=subprocess.DEVNULL, env={**os.environ, **shared}
+        )
+        seconds = time.perf_counter() - start
+        if done.returncode:
+            failed.append(path.stem)
+            said = f"failed after {seconds:.0f} s"
+        else:
+            taken[path.stem] = seconds
+            said = f"{seconds:6.1f} s"
+        number = len(taken) + len(failed)
+        print(f"[{number}/{len(paths)}] {path.stem:<{width}}  {said}", flush=True)
 
-    if at_once == 1:
-        for path in paths:
-            await one(path, None)
-    else:
-        # The long ones first, so that none of them is left alone at the end.
-        known = earlier_times()
-        order = sorted(paths, key=lambda path: -known.get(path.stem, 0))
+    # The long ones first, so that none of them is left alone at the end.
+    known = earlier_times()
+    order = sorted(paths, key=lambda path: -known.get(path.stem, 0))
+    with ThreadPoolExecutor(at_once) as pool:
         threads = shared_threads(at_once)
-        shared = [one(path, threads) for path in order if path.stem not in TIMED]
-        await asyncio.gather(*shared)
-        for path in order:
-            if path.stem in TIMED:
-                await one(path, None)
-    if failures:
-        raise failures[0]
+        shared = [path for path in order if path.stem not in TIMED]
+        list(pool.map(lambda path: one(path, threads), shared))
+    for path in order:
+        if path.stem in TIMED:
+            one(path)
     return dict(sorted(taken.items()))
 
 
@@ -279,10 +261,11 @@ def main() -> int:
         return 1
 
     started = time.perf_counter()
-    work = execute_all([p.resolve() for p in paths], args.at_once, args.cell_timeout)
-    try:
-        taken = asyncio.run(work)
-    except FAILURES:
+    if args.at_once > 1 and len(paths) > 1:
+        taken = side_by_side(paths, args.at_once, args.cell_timeout)
+    else:
+        taken = one_by_one(paths, args.cell_timeout)
+    if len(taken) < len(paths):
         return 1
     wall = time.perf_counter() - started
     print(f"{len(paths)} notebooks in {wall:.0f} s")
