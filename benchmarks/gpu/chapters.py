@@ -19,8 +19,6 @@ from pathlib import Path
 
 import nbformat
 
-from dysample_lib.ops.devices import available_cores
-
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "book" / "scripts"
 CHAPTERS = ("00", "01", "02", "03", "04", "05", "06", "10")
@@ -52,7 +50,7 @@ def timed(path: Path, threads: int) -> float:
 def main() -> int:
     """Run what is left; 1 if a chapter failed."""
     sys.path.insert(0, str(SCRIPTS))
-    from execute import keep_times
+    from execute import keep_times, shared_threads
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", type=Path)
@@ -67,7 +65,7 @@ def main() -> int:
     found = [p for n in options.chapters for p in ROOT.glob(f"notebooks/{n}_*.ipynb")]
     left = [path for path in found if path.stem not in taken]
     at_once = max(1, len(left))
-    threads = max(1, available_cores() // at_once)
+    threads = shared_threads(at_once)
     failed = []
     with ThreadPoolExecutor(at_once) as pool:
         running = {

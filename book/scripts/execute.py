@@ -35,7 +35,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 ROOT = Path(__file__).resolve().parents[2]
 # What the site is built from, beside the notebooks: copied as it is.
 SITE_SOURCES = ("_config.yml", "book", "results", "CHANGELOG.md", "CITATION.cff")
-TIMED = ("06_rivals_and_cost",)
+TIMED = ("06_rivals_and_cost", "07_in_your_model")
 """The chapters whose numbers are times, which company would change."""
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 INTERACTIVE = sys.stdout.isatty() and not os.environ.get("CI")

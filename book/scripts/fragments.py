@@ -28,15 +28,15 @@ def recorded(*files: str) -> list[Record]:
     return [run for path in found if path.exists() for run in read_records(path)]
 
 
-TESTBEDS = ("paper_coastlines", "probe")
-SETTINGS = (*TESTBEDS, "paper_decoders", "paper_camvid")
+LADDERS = ("paper_coastlines", "probe")
+"""The records of the two testbeds."""
 
 
 def settings() -> list[Record]:
     """What is recorded of each setting."""
     # The pointwise runs that rivals were set against are the probe's, by older code.
     pyramid = select(recorded("rivals"), decoder="fpn")
-    return [*recorded(*SETTINGS), *pyramid]
+    return [*recorded(*LADDERS, "paper_decoders", "paper_camvid"), *pyramid]
 
 
 def noted(file: str) -> dict[str, Any] | None:
@@ -46,9 +46,11 @@ def noted(file: str) -> dict[str, Any] | None:
 
 
 FRAGMENTS: dict[str, Callable[[], str]] = {
-    "_found.md": lambda: found(recorded(*TESTBEDS)),
+    "_found.md": lambda: found(recorded(*LADDERS)),
     "_which.md": lambda: which(settings()),
-    "_rivals.md": lambda: rivals(recorded("paper_coastlines", "rivals")),
+    "_rivals.md": lambda: rivals(
+        recorded("paper_coastlines", "paper_decoders", "rivals")
+    ),
     "_run_times.md": lambda: run_times(
         noted("runtimes.json"), noted("runtimes_cuda.json")
     ),

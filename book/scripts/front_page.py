@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fragments import TESTBEDS, recorded
+from fragments import LADDERS, recorded
 from score_tables import testbeds
 
 from dysample_lib import figures
@@ -40,7 +40,7 @@ def main() -> None:
             for name, step in step_verdicts(runs, METRIC).items()
             if step.estimate.n and name != "bilinear"  # a rule, far out in the probe
         }
-        for testbed, runs in testbeds(recorded(*TESTBEDS)).items()
+        for testbed, runs in testbeds(recorded(*LADDERS)).items()
     }
     figures.forest_panels(steps, METRIC).savefig(
         BOOK / "_static" / "front-steps.png", metadata={"Software": None}

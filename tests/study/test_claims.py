@@ -312,6 +312,19 @@ def test_what_is_recorded_for_a_claim_is_found(name: str) -> None:
     assert wanted <= found
 
 
+@pytest.mark.parametrize(
+    ("name", "usual"),
+    [("detection", "nearest"), ("panoptic", "nearest"), ("height", "bilinear")],
+)
+def test_the_five_tasks_are_claimed_over_what_stands_there(
+    name: str, usual: str
+) -> None:
+    """Nearest interpolation in published pyramids, bilinear in SegFormer's head."""
+    claims = SCORECARD[name].claims
+    quoted = [c.evidence for c in claims if c.words.startswith("“across five")]
+    assert quoted == [Gain("grouping", usual)]
+
+
 def test_at_least_twenty_claims_have_a_verdict() -> None:
     found = [finding for sheet in sheets().values() for finding in sheet.findings]
     assert len(found) >= 20
