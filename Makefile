@@ -18,7 +18,7 @@ endif
 QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html lab notebooks tables front viewer stills test lint hosted pdf gpu wheels clean
+.PHONY: help setup book html lab notebooks tables front viewer stills test lint support hosted pdf gpu wheels clean
 
 help: ## list these targets
 	@echo "The DySample book: make <target> [PYTHON=python3.12] [DYSAMPLE_BUDGET=quick|full]"
@@ -66,6 +66,9 @@ lint: setup ## ruff, mypy and the layers of the library alone
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-logo
+
+support: setup ## run every cell of the support matrix, all dtypes of captured graphs too
+	$(BIN)/python -m pytest tests/upsamplers/test_support.py --all-cells
 
 hosted: $(if $(IMAGE),$(BIN)/python,$(VENV)/.book-installed) ## run every chapter as a hosted notebook does [IMAGE=…]
 	@$(BIN)/python book/scripts/hosted.py $(if $(IMAGE),--image $(IMAGE))

@@ -42,7 +42,8 @@ async () => {
 }
 """
 # Marks one element of each look, by text and backgrounds. Contrast is the slowest rule
-# by far, and thousands of words in highlighted code look like a dozen of them.
+# by far, and thousands of words in highlighted code look like a dozen of them. The others
+# of these words become plain text, which halves the time of all rules.
 MARK = """
 () => {
   const seen = new Set();
@@ -60,6 +61,8 @@ MARK = """
     if (!seen.has(key)) element.dataset.look = "";
     seen.add(key);
   }
+  for (const word of document.querySelectorAll(".highlight span:not([data-look])"))
+    word.replaceWith(...word.childNodes);
   return seen.size;
 }
 """

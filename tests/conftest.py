@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write what upsamplers/test_support.py finds to results/support.json",
     )
     parser.addoption(
+        "--all-cells",
+        action="store_true",
+        help="run all cells of the support matrix, and not a captured graph's in"
+        " float32 and bfloat16 alone",
+    )
+    parser.addoption(
         "--hosted",
         action="store_true",
         help="run all chapters as a hosted notebook does, and not the shortest alone",

@@ -92,6 +92,15 @@ def test_each_interpreter_of_ci_is_one_that_the_project_promises():
     assert check["env"]["DYSAMPLE_NEEDS_BROWSER"], "no page may go unseen here"
 
 
+def test_what_make_test_leaves_out_of_the_matrix_is_run_beside_it():
+    workflow = ROOT / ".github" / "workflows" / "support.yml"
+    assert commands(workflow) == ["make support"]
+    triggers = workflow.read_text(encoding="utf-8").partition("jobs:")[0]
+    assert "  push:\n" in triggers and "  pull_request:\n" in triggers
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^support: .*\n\t.*test_support\.py --all-cells$", makefile, re.M)
+
+
 def test_the_site_that_is_built_is_the_one_that_is_published():
     build, publish = jobs(ROOT / ".github" / "workflows" / "pages.yml")
     ran, uploaded = build["steps"][-2:]

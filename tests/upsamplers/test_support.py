@@ -1,4 +1,8 @@
-"""The support matrix: what the record says is what happens."""
+"""The support matrix: what the record says is what happens.
+
+Captured graphs in float64 and float16 are run with ``--all-cells`` (CI does), or with
+``--record-support``.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +34,15 @@ def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes | None]:
         )
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "dtype" in metafunc.fixturenames:
+        option = metafunc.config.getoption
+        all_cells = option("all_cells") or option("record_support")
+        cells = support.CELLS if all_cells else support.SOON
+        metafunc.parametrize(("how", "what", "dtype"), cells)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("how", "what", "dtype"), support.CELLS)
 def test_what_is_recorded_is_so(
     how: str, what: str, dtype: str, outcomes: Outcomes | None
 ) -> None:
