@@ -42,8 +42,8 @@ async () => {
 }
 """
 # Marks one element of each look, by text and backgrounds. Contrast is the slowest rule
-# by far, and thousands of words in highlighted code look like a dozen of them. The others
-# of these words become plain text, which halves the time of all rules.
+# by far, and thousands of words in highlighted code look like a dozen of them. The
+# others of these words become plain text, which halves the time of all rules.
 MARK = """
 () => {
   const seen = new Set();
