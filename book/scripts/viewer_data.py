@@ -1,9 +1,10 @@
 """Export what the viewer of learned offsets shows: `make viewer`.
 
-Trains each step on seed 0, as the recorded runs were trained (`--budget quick`: in
-minutes, less far), or takes it from its checkpoint under runs/. Writes to
-book/_static/viewer/ the protagonist tile and, for each step, its prediction, errors,
-how far its points walked and how far they may, as small images and one file of JSON.
+Trains each step of the ladder on seed 0, as the recorded runs were trained
+(`--budget quick`: in minutes, less far), or takes it from its checkpoint under runs/.
+Writes to book/_static/viewer/ the protagonist tile and, for each step, its prediction,
+errors, how far its points walked and how far they may, as small images and one file of
+JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from front_page import METRIC, trained
 from PIL import Image
 
-from dysample_lib import DySample, figures
+from dysample_lib import LADDER, DySample, figures
 from dysample_lib.data import load_dataset
 from dysample_lib.figures import style
 from dysample_lib.figures._inputs import fills, outline
@@ -27,8 +28,6 @@ from dysample_lib.tasks.segmentation import predict
 from dysample_lib.testbed.nets import upsampler_inputs
 
 OUT = Path(__file__).resolve().parents[1] / "_static" / "viewer"
-SHOWN = ("nearest", "bilinear", "naive", "initial_offsets", "static_scope")
-SHOWN += ("grouping", "dynamic_scope")
 UNIT = 100  # walks are whole hundredths of a feature pixel
 START = 0.25  # of the ranges of dynamic scope
 
@@ -116,10 +115,10 @@ def main() -> None:
     image, truth = val[val.protagonist]
     save("tile", image.permute(1, 2, 0).numpy())
     save("truth", fills(truth.numpy()))
-    maps = upsampler_inputs(trained(SHOWN[0], budget).model, image[None])
-    steps = [step(name, budget, image, truth.numpy()) for name in SHOWN]
+    maps = upsampler_inputs(trained(LADDER[0], budget).model, image[None])
+    steps = [step(name, budget, image, truth.numpy()) for name in LADDER]
     data = {
-        "epochs": trained(SHOWN[0], budget).record.spec.epochs,
+        "epochs": trained(LADDER[0], budget).record.spec.epochs,
         "tile": list(truth.shape),
         "coast": path(truth.numpy()),
         "sizes": [list(m.shape[-2:]) for m in maps],

@@ -339,12 +339,17 @@ def _in_decoder(decoder: str, name: str) -> Family:
     )
 
 
+USUAL = {"fpn": "nearest", "segformer": "bilinear"}
+"""By decoder: the upsampler that stands there in the published networks."""
+
+
 def _on_task(
     task: str,
     title: str,
     metric: str,
     published: Mapping[str, str] | None = None,
     *,
+    others: tuple[str, ...] = (),
     dataset: str = "islands",
     decoder: str = "fpn",
 ) -> Family:
@@ -355,14 +360,15 @@ def _on_task(
         title: of the family.
         metric: what gains are gains of.
         published: by upsampler, its number and that of nearest interpolation.
+        others: upsamplers that DySample outperforms besides interpolation.
         dataset: of the records, which are named after it where it is not the task's.
         decoder: of the records.
     """
     claims = []
-    usual = "nearest" if decoder == "fpn" else "bilinear"  # in the published networks
-    for claim in (_gain(*_STEPS[0]), *_WHOLE[:4]):
+    rivals = _beats(*others, see="ch-other-tasks")
+    for claim in (_gain(*_STEPS[0]), *_WHOLE[:4], *rivals):
         of, words = claim.evidence, claim.words
-        if of == Gain("grouping", usual):
+        if of == Gain("grouping", USUAL[decoder]):
             words = f"“across five dense prediction tasks”: {words}"
         beside = {Gain(a, "nearest"): text for a, text in (published or {}).items()}
         numbers = beside.get(of, "") if isinstance(of, Gain) else ""
@@ -370,11 +376,11 @@ def _on_task(
     photographs = dataset == "pennfudan"
     record = dataset if photographs else task
     where = "\\\n    --dataset pennfudan --root PATH " if photographs else ""
+    compared = " ".join(("nearest bilinear grouping dynamic_scope", *others))
     return Family(
         title,
         tuple(claims),
-        f"{SWEEP}{record}.jsonl --task {task} {where}\\\n"
-        "    --upsamplers nearest bilinear grouping dynamic_scope",
+        f"{SWEEP}{record}.jsonl --task {task} {where}\\\n    --upsamplers {compared}",
         (record,),
         {**PAPER, "task": task, "dataset": dataset, "decoder": decoder},
         metric,
@@ -582,6 +588,7 @@ SCORECARD: dict[str, Family] = {
         "height",
         "the height of the land, SegFormer's head",
         "rmse",
+        others=("carafe",),
         dataset="height",
         decoder="segformer",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from _widgets import DATA, NOTEBOOKS, steps_by_name, viewer_data
 from PIL import Image
 from viewer_data import sampled
 
-from dysample_lib import figures, initial_positions
+from dysample_lib import LADDER, figures, initial_positions
 from dysample_lib.data import load_dataset
 from dysample_lib.figures.style import CLASS_COLOURS, WRONG
 from dysample_lib.study.records import recorded_runs
@@ -68,15 +69,21 @@ def test_each_step_was_trained_as_the_recorded_runs_were(name):
     assert low <= steps_by_name()[name]["score"] <= high
 
 
-def test_what_is_exported_of_a_model_is_where_its_points_are(scatter):
-    model = scatter(DensePredictionNet(2, upsampler="dynamic_scope").eval(), std=0.1)
+def test_all_steps_are_there():
+    assert tuple(steps_by_name()) == LADDER
+
+
+@pytest.mark.parametrize("name", ["dynamic_scope", "dysample_s_plus"])
+def test_what_is_exported_of_a_model_is_where_its_points_are(name, scatter):
+    model = scatter(DensePredictionNet(2, upsampler=name).eval(), std=0.1)
     image = torch.rand(3, 96, 96)
     levels = sampled(model, image)
     features = upsampler_inputs(model, image[None])
     modules = model.decoder.upsamplers
     for up, x, level in zip(modules, features, levels, strict=True):
         height, width = x.shape[2:]
-        walks = torch.from_numpy(level["walks"]).view(2, 4, 2, 2, height, width)
+        shape = (2, up.groups, 2, 2, height, width)
+        walks = torch.from_numpy(level["walks"]).view(shape)
         offsets = up.offsets(x)[0].view_as(walks)
         start = initial_positions(2).view(2, 1, 2, 2, 1, 1)
         assert walks.abs().max() > 0
@@ -99,14 +106,16 @@ def test_walks_are_complete():
 
 def test_ranges_are_constants_or_maps():
     data, steps = viewer_data(), steps_by_name()
-    factors = {"naive": 1, "initial_offsets": 1, "static_scope": 0.25, "grouping": 0.25}
+    factors = {"naive": 1, "initial_offsets": 1}
+    factors |= dict.fromkeys(("static_scope", "grouping", "dysample_s"), 0.25)
     for name, factor in factors.items():
         assert [level["ranges"] for level in steps[name]["levels"]] == 3 * [factor]
-    levels = steps["dynamic_scope"]["levels"]
-    for number, (size, level) in enumerate(zip(data["sizes"], levels, strict=True)):
+    dynamic = ("dynamic_scope", "dysample_s_plus")
+    for name, number in itertools.product(dynamic, range(3)):
+        size, level = data["sizes"][number], steps[name]["levels"][number]
         ranges = level["ranges"]
         assert 0 <= ranges["lowest"] < ranges["highest"] <= 0.5
-        drawn = pixels(f"dynamic_scope-ranges-{number + 1}")
+        drawn = pixels(f"{name}-ranges-{number + 1}")
         assert list(drawn.shape[:2]) == size
         # Orange has more red than blue, purple less: the map shows both, or one.
         warmer = drawn[..., 0].astype(int) - drawn[..., 2]
@@ -117,7 +126,7 @@ def test_ranges_are_constants_or_maps():
 def test_the_chapters_say_how_long_the_steps_were_trained():
     epochs = f"{viewer_data()['epochs']} epochs"
     told = [
-        source(cell)
+        " ".join(source(cell).split())
         for cells in NOTEBOOKS.values()
         for cell in cells
         if 'class="step-viewer"' in source(cell)
