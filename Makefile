@@ -17,6 +17,9 @@ endif
 # Progress bars are for people: notebooks and logs get none.
 QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
 
+# What several chapters train, with the same seed, is trained once.
+SHARED_RUNS := DYSAMPLE_RUNS="$(CURDIR)/_build/runs"
+
 .DEFAULT_GOAL := help
 .PHONY: help setup book html lab notebooks tables front viewer stills test lint support hosted pdf gpu wheels clean
 
@@ -57,8 +60,9 @@ stills: setup ## take the still pictures of the widgets again (needs Chromium)
 
 test: setup lint ## `make lint`, pytest over tests/, pytest --nbval over notebooks/
 	$(PYTEST) tests
+	@rm -rf _build/runs
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
-	    set -x; $(QUIET_KERNEL) $(PYTEST) --nbval notebooks; \
+	    set -x; $(QUIET_KERNEL) $(SHARED_RUNS) $(PYTEST) --nbval notebooks; \
 	fi
 
 lint: setup ## ruff, mypy and the layers of the library alone

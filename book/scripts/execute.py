@@ -8,7 +8,8 @@ beside the notebooks' folder. After a cell that fails no other notebook is begun
 cell and its error are shown and the exit code is 1. A notebook in place is only
 replaced once all of its cells have run. With --at-once 2 two of them share the cores,
 which takes less time than one after the other; those that time something are run alone,
-at the end.
+at the end. A run that several of them ask for is trained once: they share the folder
+that DYSAMPLE_RUNS names, or one that goes at the end.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -261,10 +263,13 @@ def main() -> int:
         return 1
 
     started = time.perf_counter()
-    if args.at_once > 1 and len(paths) > 1:
-        taken = side_by_side(paths, args.at_once, args.cell_timeout)
-    else:
-        taken = one_by_one(paths, args.cell_timeout)
+    with tempfile.TemporaryDirectory() as runs:
+        # What several chapters train, with the same seed, is trained once.
+        os.environ["DYSAMPLE_RUNS"] = os.environ.get("DYSAMPLE_RUNS") or runs
+        if args.at_once > 1 and len(paths) > 1:
+            taken = side_by_side(paths, args.at_once, args.cell_timeout)
+        else:
+            taken = one_by_one(paths, args.cell_timeout)
     if len(taken) < len(paths):
         return 1
     wall = time.perf_counter() - started

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
 
 from ..ops.checks import check_choice, check_positive_integer
 from ..tasks import TASKS
 from ..train.progress import bar
 from .budget import testbed
 from .records import Record
-from .run import Run, resolve, run
+from .run import Run, resolve, run, run_once
 from .spec import RunSpec, distinct
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+RUNS = "DYSAMPLE_RUNS"
+"""The environment variable that names the folder where :func:`compare` keeps runs."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,11 @@ def compare(
 ) -> Comparison:
     """Train each upsampler over the budget's seeds.
 
+    Where ``$DYSAMPLE_RUNS`` names a folder, a run is kept there and is trained once,
+    whichever comparisons and processes ask for it: :func:`.run.run_once`. One with
+    ``evaluate_every`` is trained here, as the history of a kept one may have the scores
+    of other epochs.
+
     Args:
         upsamplers: names, with options if need be: ``"grouping,scope=0.5"``.
         seeds: how many, 0 … seeds - 1; the budget's by default.
@@ -83,12 +95,36 @@ def compare(
     metrics = TASKS[specs[0].task].metrics
     metric = metric or metrics[0]
     check_choice("metric", metric, metrics)
+    folder = None if evaluate_every else os.environ.get(RUNS)
+    if folder:
+        done = _once(specs, folder, root, progress)
+    else:
+        options: dict[str, Any] = {"root": root, "evaluate_every": evaluate_every}
+        each = bar(specs, progress, "run")
+        done = [run(spec, progress=False, **options) for spec in each]
     runs: dict[str, list[Run]] = {}
-    options: dict[str, Any] = {"root": root, "evaluate_every": evaluate_every}
-    for spec in bar(specs, progress, "run"):
-        done = run(spec, progress=False, **options)
-        runs.setdefault(spec.variant, []).append(done)
+    for spec, one in zip(specs, done, strict=True):
+        runs.setdefault(spec.variant, []).append(one)
     return Comparison(runs, metric)
+
+
+def _once(
+    specs: Sequence[RunSpec],
+    folder: str,
+    root: Path | str | None,
+    progress: bool | None,
+) -> list[Run]:
+    """The runs of ``specs``; what another process is at is waited for at the end."""
+    done: dict[str, Run] = {}
+    busy: list[RunSpec] = []
+    options: dict[str, Any] = {"folder": folder, "root": root, "progress": False}
+    for spec in bar(specs, progress, "run"):
+        try:
+            done[spec.key] = run_once(spec, timeout=0, **options)
+        except Timeout:
+            busy.append(spec)
+    done |= {spec.key: run_once(spec, **options) for spec in busy}
+    return [done[spec.key] for spec in specs]
 
 
 def plan(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from filelock import FileLock
 from torch import nn
 
 from ..data import DATASETS, fingerprint
@@ -247,18 +248,34 @@ def run_once(
     *,
     folder: Path | str,
     root: Path | str | None = None,
+    timeout: float = -1,
+    progress: bool | None = None,
     **settings: Any,
 ) -> Run:
     """:func:`run`, or what it gave before: its checkpoint, by this code, in ``folder``.
 
-    The arguments are those of :func:`resolve`, or a spec.
+    Several processes may share a folder: one of them trains, the others wait for it.
+
+    Args:
+        upsampler: see :func:`resolve`, or a spec.
+        folder: of the checkpoints, made if need be.
+        root: the data set's folder, where it has one.
+        timeout: how many seconds to wait for another process that is at this run; as
+            long as it takes by default.
+        progress: see :func:`dysample_lib.train.fit.fit`.
+        **settings: of :func:`resolve`.
+
+    Raises:
+        filelock.Timeout: if another process is still at it.
     """
     spec = upsampler
     if not isinstance(spec, RunSpec):
         spec = resolve(spec, root=root, **settings)
     checkpoint = Path(folder) / f"{spec.key}.pt"
-    drop_stale(checkpoint, spec)
-    return run(spec, root=root, checkpoint=checkpoint)
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(checkpoint.with_suffix(".lock"), timeout=timeout):
+        drop_stale(checkpoint, spec)
+        return run(spec, root=root, checkpoint=checkpoint, progress=progress)
 
 
 def evaluate_checkpoint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -104,6 +105,31 @@ def test_two_run_side_by_side_and_share_the_cores(tmp_path):
     for path in paths[:2]:
         *_, last = json.loads(path.read_text())["cells"]
         assert last["outputs"][0]["data"]["text/plain"] == [str(share)]
+
+
+RUNS = (
+    "import os\nos.environ['DYSAMPLE_RUNS'], os.path.isdir(os.environ['DYSAMPLE_RUNS'])"
+)
+
+
+@pytest.mark.parametrize("at_once", ["1", "2"])
+def test_all_share_a_folder_of_runs_that_goes_at_the_end(tmp_path, at_once):
+    paths = [write(tmp_path / f"{name}.ipynb", RUNS) for name in "ab"]
+
+    def seen(**variables):
+        done = execute(*paths, "--at-once", at_once, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        cells = [json.loads(path.read_text())["cells"][-1] for path in paths]
+        shown = {cell["outputs"][0]["data"]["text/plain"][0] for cell in cells}
+        (one,) = map(ast.literal_eval, shown)
+        return one
+
+    folder, was_there = seen(DYSAMPLE_RUNS="")
+    assert was_there and not Path(folder).exists()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    assert seen(DYSAMPLE_RUNS=str(mine)) == (str(mine), True)
+    assert mine.exists()
 
 
 def test_what_runs_beside_a_failure_ends_well_and_nothing_else_begins(tmp_path):

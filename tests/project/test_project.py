@@ -188,6 +188,13 @@ def test_make_test_runs_everything_and_a_failure_ends_it(checkout):
     ]
     make(checkout, "test", "WORKERS=1")
     assert calls(checkout)[-2:] == ["-m pytest tests", "-m pytest --nbval notebooks"]
+    old = checkout / "_build" / "runs" / "old.pt"
+    write_script(old, "")
+    spy = 'echo "$DYSAMPLE_RUNS $DYSAMPLE_BUDGET" >> calls.txt\n'
+    write_script(checkout / ".venv" / "bin" / "python", spy)
+    assert make(checkout, "test").returncode == 0
+    assert calls(checkout)[-1] == f"{old.parent} quick"
+    assert not old.exists(), "every call trains its own"
     write_script(checkout / ".venv" / "bin" / "python", "exit 1\n")
     assert make(checkout, "test").returncode != 0
 

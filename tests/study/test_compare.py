@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock, Timeout
 from training_samples import same_weights, toy_folder
 
 from dysample_lib.study import compare as module
 from dysample_lib.study.compare import compare, plan
-from dysample_lib.study.run import resolve, run
+from dysample_lib.study.run import resolve, run, run_once
+from dysample_lib.train import fit as fitting
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +113,61 @@ def test_the_data_is_read_for_the_first_alone(
     monkeypatch.setattr(module, "resolve", spy)
     specs = plan(["nearest", "bilinear"], seeds=1, **short)
     assert asked == ["", specs[0].data]
+
+
+def test_a_run_that_is_kept_is_not_trained_again(
+    tmp_path: Path, short: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = compare(["nearest", "naive"], seeds=2, **short)
+    monkeypatch.setenv(module.RUNS, str(tmp_path / "runs"))
+    compare(["naive"], seeds=2, **short)
+    kept = {path: path.read_bytes() for path in (tmp_path / "runs").glob("*.pt")}
+    assert len(kept) == 2
+    with monkeypatch.context() as changed:
+        changed.setattr(fitting, "_Session", None)  # nothing can be trained
+        again = compare(["naive"], seeds=2, **short)
+    both = compare(["nearest", "naive"], seeds=2, **short)
+    assert len(list((tmp_path / "runs").glob("*.pt"))) == 4
+    assert {path: path.read_bytes() for path in kept} == kept
+    for found in (again, both):
+        for name, runs in found.runs.items():
+            for one, other in zip(runs, alone.runs[name], strict=True):
+                assert same_weights(one.model, other.model)
+                assert not one.model.training
+                assert one.history == other.history
+                assert one.metrics == other.record.metrics
+    # The scores of each epoch are not in what is kept.
+    every = compare(["naive"], seeds=1, evaluate_every=1, **(short | {"epochs": 2}))
+    assert "boundary_iou" in every.runs["naive"][0].history[0]
+    assert len(list((tmp_path / "runs").glob("*.pt"))) == 4
+
+
+def test_what_another_is_at_comes_last(
+    tmp_path: Path, short: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(module.RUNS, str(tmp_path))
+    first, second = plan(["nearest", "bilinear"], seeds=1, **short)
+    mine = tmp_path / f"{second.key}.pt"
+    at_it, told = threading.Event(), threading.Event()
+
+    def other() -> None:
+        """At the first run until the second is there and someone was turned away."""
+        with FileLock(tmp_path / f"{first.key}.lock"):
+            at_it.set()
+            while not mine.exists():
+                time.sleep(0.05)
+            told.wait()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    at_it.wait()
+    with pytest.raises(Timeout):
+        run_once(first, folder=tmp_path, root=short["root"], timeout=0)
+    told.set()
+    found = compare(["nearest", "bilinear"], seeds=1, **short)
+    thread.join()
+    assert names([record.spec for record in found.records]) == [
+        ("nearest", 0),
+        ("bilinear", 0),
+    ]
+    assert mine.stat().st_mtime < (tmp_path / f"{first.key}.pt").stat().st_mtime
