@@ -266,7 +266,7 @@ def run_once(
         **settings: of :func:`resolve`.
 
     Raises:
-        filelock.Timeout: if another process is still at it.
+        TimeoutError: if another process is still at it by then.
     """
     spec = upsampler
     if not isinstance(spec, RunSpec):
