@@ -120,7 +120,7 @@ def test_all_share_a_folder_of_runs_that_goes_at_the_end(tmp_path, at_once):
         done = execute(*paths, "--at-once", at_once, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         cells = [json.loads(path.read_text())["cells"][-1] for path in paths]
-        shown = {cell["outputs"][0]["data"]["text/plain"][0] for cell in cells}
+        shown = {"".join(cell["outputs"][0]["data"]["text/plain"]) for cell in cells}
         (one,) = map(ast.literal_eval, shown)
         return one
 
