@@ -18,7 +18,7 @@ from ..tasks import TASKS, Images, Splits, Task
 from ..testbed.decoders import DECODERS
 from ..testbed.encoders import ENCODERS
 from ..train.checkpoints import load_checkpoint, read_checkpoint
-from ..train.fit import fit, load_trained_state, seeded
+from ..train.fit import Fit, fit, load_trained_state, seeded
 from ..upsamplers import UPSAMPLERS, build_upsampler
 from .budget import current_budget, testbed
 from .provenance import code_digest, environment
@@ -208,26 +208,29 @@ def run(
         **settings: of :func:`resolve`.
     """
     start = prepare(upsampler, root=root, **settings)
-    task, model, spec = start.task, start.model, start.spec
-    came_from = environment(spec.device) | (origin or {})
+    came_from = environment(start.spec.device) | (origin or {})
     result = fit(
         *start,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
-        identity=checkpoint_identity(spec),
+        identity=checkpoint_identity(start.spec),
         evaluate_every=evaluate_every,
         progress=progress,
     )
-    upsamplers = nn.ModuleList(task.upsamplers(model))
+    return _run(start, result, came_from)
+
+
+def _run(start: Start, result: Fit, came_from: dict[str, Any]) -> Run:
+    upsamplers = nn.ModuleList(start.task.upsamplers(start.model))
     record = Record(
-        spec=spec,
+        spec=start.spec,
         metrics=result.metrics,
-        parameters=count_parameters(model).total,
+        parameters=count_parameters(start.model).total,
         upsampler_parameters=count_parameters(upsamplers).total,
         seconds=round(result.seconds, 2),
         environment=came_from,
     )
-    return Run(model, result.metrics, result.history, record)
+    return Run(start.model, result.metrics, result.history, record)
 
 
 def checkpoint_identity(spec: RunSpec) -> dict[str, Any]:
@@ -275,7 +278,16 @@ def run_once(
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(checkpoint.with_suffix(".lock"), timeout=timeout):
         drop_stale(checkpoint, spec)
-        return run(spec, root=root, checkpoint=checkpoint, progress=progress)
+        state = read_checkpoint(checkpoint) if checkpoint.exists() else None
+        if state is None or state["epoch"] < spec.epochs:
+            return run(spec, root=root, checkpoint=checkpoint, progress=progress)
+    # Of a run that is done no map of a frozen encoder is needed.
+    start = prepare(spec, root=root)
+    load_trained_state(start.model, state["model"])
+    start.model.to(spec.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    metrics = {name: state["history"][-1][name] for name in start.task.metrics}
+    result = Fit(metrics, state["history"], state["seconds"])
+    return _run(start, result, environment(spec.device))
 
 
 def evaluate_checkpoint(

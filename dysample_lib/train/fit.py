@@ -103,10 +103,6 @@ def fit(
     path = None if checkpoint is None else Path(checkpoint)
     identity = asdict(spec) if identity is None else identity
     found = None if path is None else load_checkpoint(path, identity)
-    if found and found["epoch"] == spec.epochs:  # no map of a frozen encoder is needed
-        load_trained_state(model, found["model"])
-        model.to(spec.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        return _fit(task, found["history"], found["seconds"])
     sources = _sources(model, train, validation, spec, keep, progress)
     session = _Session(task, model, sources[0], spec)
     if found:
@@ -124,11 +120,8 @@ def fit(
         if path is not None and (last or (epoch + 1) % checkpoint_every == 0):
             save_checkpoint(path, {"identity": identity} | session.state())
     model.eval()
-    return _fit(task, session.history, session.seconds)
-
-
-def _fit(task: Task, history: list[dict[str, float]], seconds: float) -> Fit:
-    return Fit({name: history[-1][name] for name in task.metrics}, history, seconds)
+    metrics = {k: session.history[-1][k] for k in task.metrics}
+    return Fit(metrics, session.history, session.seconds)
 
 
 def _sources(
