@@ -238,12 +238,16 @@ def checkpoint_identity(spec: RunSpec) -> dict[str, Any]:
     return asdict(spec) | {"budget": "", "code": code_digest()}
 
 
-def drop_stale(checkpoint: Path, spec: RunSpec) -> None:
-    """Remove a checkpoint that is damaged, of another run, or of other code."""
+def drop_stale(checkpoint: Path, spec: RunSpec) -> dict[str, Any] | None:
+    """Remove a checkpoint that is damaged, of another run, or of other code.
+
+    Returns what it holds, or None where there is none, or none any more.
+    """
     try:
-        load_checkpoint(checkpoint, checkpoint_identity(spec))
+        return load_checkpoint(checkpoint, checkpoint_identity(spec))
     except ValueError:
         checkpoint.unlink()
+        return None
 
 
 def run_once(
@@ -277,8 +281,7 @@ def run_once(
     checkpoint = Path(folder) / f"{spec.key}.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(checkpoint.with_suffix(".lock"), timeout=timeout):
-        drop_stale(checkpoint, spec)
-        state = read_checkpoint(checkpoint) if checkpoint.exists() else None
+        state = drop_stale(checkpoint, spec)
         if state is None or state["epoch"] < spec.epochs:
             return run(spec, root=root, checkpoint=checkpoint, progress=progress)
     # Of a run that is done no map of a frozen encoder is needed.

@@ -154,7 +154,8 @@ def test_what_another_is_at_comes_last(
         """At the first run until the second is there and someone was turned away."""
         with FileLock(tmp_path / f"{first.key}.lock"):
             at_it.set()
-            while not mine.exists():
+            patience = time.monotonic() + 60  # rather than for ever
+            while not mine.exists() and time.monotonic() < patience:
                 time.sleep(0.05)
             told.wait()
 

@@ -316,6 +316,28 @@ def test_a_run_of_other_code_is_made_again(
     assert read_checkpoint(path)["identity"]["code"] == "another"
 
 
+def test_a_run_that_was_stopped_is_gone_on_with_and_not_taken_for_done(
+    tmp_path: Path, short: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = short | {"epochs": 2}
+    train_epoch = training._Session.train_epoch
+
+    def stopped(session: Any, epoch: int) -> float:
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return train_epoch(session, epoch)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(training._Session, "train_epoch", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run_once("naive", folder=tmp_path, **asked)
+    (path,) = tmp_path.glob("*.pt")
+    assert read_checkpoint(path)["epoch"] == 1
+    gone_on = run_once("naive", folder=tmp_path, **asked)
+    assert [row["epoch"] for row in gone_on.history] == [1, 2]
+    assert same_weights(gone_on.model, run("naive", **asked).model)
+
+
 def test_what_is_no_runs_checkpoint_is_told(
     tmp_path: Path, short: dict[str, Any]
 ) -> None:
