@@ -14,8 +14,12 @@ ifneq ($(WORKERS),1)
 PYTEST := OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(WORKERS) --dist loadfile
 endif
 
+# For training: glibc gives large buffers back at each call and faults them in anew unless
+# it is told to keep them (dysample_lib/cost/allocator.py).
+KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483647
+
 # Progress bars are for people: notebooks and logs get none.
-QUIET_KERNEL := TQDM_DISABLE=1 DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
+QUIET_KERNEL := TQDM_DISABLE=1 $(KEEP_MEMORY) DYSAMPLE_BUDGET="$${DYSAMPLE_BUDGET:-quick}"
 
 # What several chapters train, with the same seed, is trained once.
 SHARED_RUNS := DYSAMPLE_RUNS="$(CURDIR)/_build/runs"
@@ -31,7 +35,7 @@ setup: $(VENV)/.dev-installed ## make .venv and install the project with all its
 
 book: $(VENV)/.book-installed ## run every notebook on this machine, build the site, print its path
 	@rm -rf _build/book-src
-	@$(BIN)/python book/scripts/execute.py --copy-to _build/book-src --at-once $(WORKERS)
+	@$(KEEP_MEMORY) $(BIN)/python book/scripts/execute.py --copy-to _build/book-src --at-once $(WORKERS)
 	@$(BIN)/python _build/book-src/book/scripts/fragments.py
 	@$(BIN)/python book/scripts/build.py --source _build/book-src
 
@@ -39,21 +43,21 @@ html: $(VENV)/.book-installed ## build the site from the committed outputs (seco
 	@$(BIN)/python book/scripts/build.py
 
 lab: $(VENV)/.book-installed ## open the chapters in JupyterLab, with this environment and this machine's budget
-	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python -m jupyterlab notebooks
+	@$(KEEP_MEMORY) JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python -m jupyterlab notebooks
 
 # What is committed comes from the quick budget on a CPU, whatever machine this is.
 notebooks: $(VENV)/.book-installed ## run every notebook in place, ready to commit
-	@CUDA_VISIBLE_DEVICES= DYSAMPLE_BUDGET=quick $(BIN)/python book/scripts/execute.py
+	@$(KEEP_MEMORY) CUDA_VISIBLE_DEVICES= DYSAMPLE_BUDGET=quick $(BIN)/python book/scripts/execute.py
 	@$(BIN)/python book/scripts/fragments.py
 
 tables: $(VENV)/.book-installed ## write the pages' tables again from results/ (seconds)
 	@$(BIN)/python book/scripts/fragments.py
 
 front: $(VENV)/.book-installed ## train and draw the introduction's pictures again
-	@$(BIN)/python book/scripts/front_page.py
+	@$(KEEP_MEMORY) $(BIN)/python book/scripts/front_page.py
 
 viewer: $(VENV)/.book-installed ## train the steps of the offsets viewer and export them again
-	@$(BIN)/python book/scripts/viewer_data.py
+	@$(KEEP_MEMORY) $(BIN)/python book/scripts/viewer_data.py
 
 stills: setup ## take the still pictures of the widgets again (needs Chromium)
 	@$(BIN)/python book/scripts/widget_stills.py

@@ -208,8 +208,10 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from .cost import keep_memory
     from .study.run import run
 
+    keep_memory()
     result = run(
         options.upsampler,
         seed=options.seed,
@@ -221,10 +223,12 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
+    from .cost import keep_memory
     from .study.compare import plan
     from .study.sweep import Cluster, Processes, Workers, sweep
     from .study.verify import say_what_is_left, verify
 
+    keep_memory()
     if options.verify is not None:
         return verify(options.output, options.verify, root=options.root)
     settings = _settings(options)

@@ -9,28 +9,36 @@ from __future__ import annotations
 
 import ctypes
 import os
+from typing import Any
 
-# From malloc.h: the smallest freed top to give back, and how many buffers are mapped.
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
-
-_kept = False
+_MOST = 2**31 - 1
+# From malloc.h: how many buffers are mapped, and the smallest freed top to give back.
+_OPTIONS = {-4: 0, -1: _MOST}
+_VARIABLES = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(_MOST)}
 
 
 def keep_memory() -> bool:
-    """Make this process keep freed memory from now on.
+    """Make this process, and those it starts, keep freed memory from now on.
 
     Returns:
         Whether it will; other allocators than glibc's are left as they are.
     """
-    global _kept
-    library = ctypes.CDLL(None) if os.name == "posix" else None
-    mallopt = getattr(library, "mallopt", None)
-    if mallopt is not None:
-        most = 2**31 - 1
-        _kept = bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, most))
-    return _kept
+    mallopt = _mallopt()
+    kept = mallopt is not None and all(mallopt(*each) for each in _OPTIONS.items())
+    if kept:
+        os.environ.update(_VARIABLES)
+    return kept
 
 
 def allocator() -> str:
-    """``"keeps memory"`` after :func:`.keep_memory`, else ``"default"``."""
-    return "keeps memory" if _kept else "default"
+    """``"keeps memory"`` after :func:`.keep_memory`, here or in what started this
+    process, else ``"default"``.
+    """
+    asked = _VARIABLES.items() <= os.environ.items()
+    return "keeps memory" if asked and _mallopt() is not None else "default"
+
+
+def _mallopt() -> Any:
+    """glibc's function that sets its options, or None."""
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    return getattr(library, "mallopt", None)
