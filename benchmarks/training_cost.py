@@ -7,7 +7,8 @@ In every turn each upsampler trains a fresh network for one epoch on the same ti
 flips and optimizer in it, and no evaluation; the maps of a frozen encoder are kept, as
 in a run, and made before. The parts are those of a step: getting the batch, encoder,
 upsamplers, the rest of the decoder, the loss with the last enlargement, the backward
-pass, the optimizer; the evaluation is that of as many tiles as a step has. Prints two
+pass, the optimizer; the evaluation is that of as many tiles as a step has. The
+allocator is told to keep freed memory, as `train` and `sweep` tell it. Prints two
 Markdown tables and the same figures as JSON: medians over the turns of the time in
 units of bilinear interpolation's in the same turn, and of each part.
 """
@@ -35,6 +36,8 @@ from torch.optim.optimizer import (
 )
 
 from dysample_lib import __version__
+from dysample_lib.cost import keep_memory
+from dysample_lib.cost.allocator import allocator
 from dysample_lib.cost.timing import LEAST_REPEATS, thread_count
 from dysample_lib.data import SegmentationSet, load_dataset
 from dysample_lib.ops.devices import device_name
@@ -221,6 +224,7 @@ def main() -> None:
         parser.error(
             f"--turns has to be at least {LEAST_REPEATS}, got {arguments.turns}"
         )
+    keep_memory()
     with thread_count(arguments.threads) as threads:
         rows = [row for name in TESTBEDS for row in measure(name, arguments.turns)]
     about = {
@@ -228,6 +232,7 @@ def main() -> None:
         "turns": arguments.turns,
         "torch": torch.__version__,
         "processor": device_name("cpu"),
+        "allocator": allocator(),
         "version": __version__,
     }
     print(markdown(rows))

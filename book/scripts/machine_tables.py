@@ -87,11 +87,11 @@ def said(found: dict[str, str] | None) -> str:
 def conditions(turns: int, about: dict[str, Any]) -> str:
     """What a benchmark's medians are of, and on what."""
     gpu = about.get("device") == "cuda"
+    machine, allocator = about["processor"], about["allocator"]
     threads = "" if gpu else f", threads: {about['threads']}"
-    return (
-        f"Medians of {turns} turns on {about['processor']}{threads}, PyTorch "
-        f"{about['torch']}"
-    )
+    kept = "" if gpu else f", allocator: {allocator}"
+    torch = about["torch"]
+    return f"Medians of {turns} turns on {machine}{threads}, PyTorch {torch}{kept}"
 
 
 def operator_cost(
@@ -122,11 +122,10 @@ def operator_table(measured: dict[str, Any]) -> str:
         )
         for row in rows
     ]
-    allocator = "" if gpu else f", allocator: {about['allocator']}"
     lines = [
         markdown_table(("map", "mode", "bare [ms]", *columns), cells),
         "",
-        f"{conditions(about['repeats'], about)}{allocator}.",
+        f"{conditions(about['repeats'], about)}.",
     ]
     return "\n".join(lines) + "\n"
 

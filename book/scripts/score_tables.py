@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from dysample_lib import LADDER
 from dysample_lib.figures import method
@@ -14,7 +15,7 @@ from dysample_lib.study.intervals import (
 from dysample_lib.study.markdown import markdown_table
 from dysample_lib.study.records import Record, select
 from dysample_lib.study.spec import RunSpec
-from dysample_lib.study.tables import difference
+from dysample_lib.study.tables import difference, scores
 from dysample_lib.study.verdicts import Verdict, family
 from dysample_lib.testbed.encoders import ENCODERS
 from dysample_lib.upsamplers import CONTROLS, PREDECESSORS, UPSAMPLERS
@@ -233,6 +234,7 @@ def which(records: list[Record]) -> str:
         "recorded",
         "enough",
         "highest mean",
+        "which is [%]",
         "shown to be behind it",
         "DySample instead of bilinear interpolation [points]",
         "seeds",
@@ -240,12 +242,14 @@ def which(records: list[Record]) -> str:
     rows = []
     for title, runs in settings.items():
         choice, gain = choose(runs, metric=METRIC), gains[title]
+        best = fmean(scores(runs, choice.best, METRIC).values())
         rows.append(
             (
                 title,
                 f"{len(choice.parameters)} of {len(LADDER)}",
                 f"**{priced(choice, choice.enough)}**",
                 priced(choice, choice.best),
+                f"{100 * best:.1f}",
                 ", ".join(map(name, choice.behind)) or "nothing",
                 f"{points(gain)}, {gain}",
                 str(gain.estimate.n),
@@ -264,32 +268,27 @@ def which(records: list[Record]) -> str:
 
 def rivals(records: list[Record]) -> str:
     """DySample against upsamplers that are not of the ladder, in each setting."""
-    gains: dict[str, dict[str, Verdict]] = {}
-    price: dict[str, int] = {}
-    for title, runs in compared(records).items():
-        there = {run.spec.variant: run.upsampler_parameters for run in runs}
-        others = [other for other in OTHERS if other in there]
-        if others:
-            steps = {o: difference(runs, "grouping", o, METRIC) for o in others}
-            gains[title] = family(steps, METRIC)
-            price = {other: there[other] for other in others} | price
-    if not gains:
-        return "No rival has been recorded yet.\n"
-    titles = (f"{title} [points]" for title in gains)
-    head = ("DySample instead of", "reads a guide", *titles)
     rows = []
-    for other in OTHERS:
-        if other in price:
+    for title, runs in compared(records).items():
+        there = {run.spec.variant for run in runs}
+        steps = {
+            other: difference(runs, "grouping", other, METRIC)
+            for other in OTHERS
+            if other in there
+        }
+        for other, gain in family(steps, METRIC).items():
             guided = "yes" if UPSAMPLERS[other].guided else "no"
-            cells = (
-                f"{points(of[other])}, {of[other]}" if other in of else ""
-                for of in gains.values()
-            )
-            rows.append((name(other), guided, *cells))
+            seeds = str(gain.estimate.n)
+            row = (title, name(other), guided, points(gain), str(gain), seeds)
+            rows.append(row)
+            title = ""  # once for all of its rows
+    if not rows:
+        return "No rival has been recorded yet.\n"
+    head = ("where", "instead of", "reads a guide", "gain [points]", "so it", "seeds")
     lines = [
         markdown_table(head, rows),
         "",
         f"Gains of DySample in {METRICS[METRIC].title}, with 95 % intervals; the "
-        "verdicts of one column are corrected together (Holm).",
+        "verdicts of one setting are corrected together (Holm).",
     ]
     return "\n".join(lines) + "\n"

@@ -319,14 +319,14 @@ def _in_decoder(decoder: str, name: str) -> Family:
     """DySample in another decoder, on the same encoder."""
     claims = (
         *(
-            _gain(a, b, words, "ch-rivals")
+            _gain(a, b, words, "sec-unlike")
             for (a, b), words in {
                 ("grouping", "nearest"): "DySample, instead of nearest interpolation",
                 ("grouping", "bilinear"): "DySample, instead of bilinear interpolation",
                 ("grouping", "blind"): "DySample, instead of blind points",
             }.items()
         ),
-        *_beats("carafe", see="ch-rivals"),
+        *_beats("carafe", see="sec-unlike"),
     )
     return Family(
         f"DySample in {name}",

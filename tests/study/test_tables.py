@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 from record_samples import RECORD, runs
 
 from dysample_lib.study.provenance import code_digest
-from dysample_lib.study.records import Record, recorded_runs
+from dysample_lib.study.records import Record, recorded_runs, select
 from dysample_lib.study.tables import (
     difference,
     ladder_table,
@@ -258,3 +259,20 @@ def test_the_recorded_steps_are_what_the_introduction_says_of_them() -> None:
     assert gains["bilinear"] < gains["naive"] < 2 * gains["bilinear"]  # "worth more"
     rest = [gain for name, gain in gains.items() if name not in ("naive", "bilinear")]
     assert len(rest) == 6 and max(map(abs, rest)) < 0.005  # "half a point or less"
+
+
+def test_the_decoders_are_what_the_pages_say_of_them() -> None:
+    """The introduction, "Which should I use?" and chapters 06 and 09, in words."""
+    runs, metric = recorded_runs("paper_decoders"), "boundary_iou"
+    pyramid, coarse = (select(runs, decoder=name) for name in ("fpn", "pointwise"))
+    for other in ("bilinear", "blind"):
+        gain = difference(pyramid, "grouping", other, metric)
+        assert -0.005 < gain.low < gain.high < 0.005, other
+    head = select(recorded_runs("paper_coastlines"), decoder="segformer")
+    best = {name: fmean(scores(head, name, metric).values()) for name in LADDER}
+    assert fmean(scores(pyramid, "bilinear", metric).values()) > max(best.values())
+    # "With every upsampler nearly all of the coast is lost."
+    names = {run.spec.variant for run in coarse}
+    assert len(names) == 7
+    assert all(max(scores(coarse, name, metric).values()) < 0.06 for name in names)
+    assert difference(coarse, "grouping", "carafe", metric).high < 0
