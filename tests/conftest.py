@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--hosted",
         action="store_true",
-        help="run all chapters as a hosted notebook does, and not one that trains nothing alone",
+        help="run all chapters as a hosted notebook does, and not one alone",
     )
 
 
