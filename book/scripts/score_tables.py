@@ -231,13 +231,10 @@ def which(records: list[Record]) -> str:
     )
     head = (
         "where",
-        "recorded",
         "enough",
-        "highest mean",
-        "which is [%]",
+        "highest mean [%]",
         "shown to be behind it",
-        "DySample instead of bilinear interpolation [points]",
-        "seeds",
+        "DySample for bilinear interpolation [points]",
     )
     rows = []
     for title, runs in settings.items():
@@ -245,21 +242,19 @@ def which(records: list[Record]) -> str:
         best = fmean(scores(runs, choice.best, METRIC).values())
         rows.append(
             (
-                title,
-                f"{len(choice.parameters)} of {len(LADDER)}",
+                f"{title}; {len(choice.parameters)} of {len(LADDER)} steps, "
+                f"{gain.estimate.n} seeds",
                 f"**{priced(choice, choice.enough)}**",
-                priced(choice, choice.best),
-                f"{100 * best:.1f}",
+                f"{priced(choice, choice.best)}: {100 * best:.1f}",
                 ", ".join(map(name, choice.behind)) or "nothing",
                 f"{points(gain)}, {gain}",
-                str(gain.estimate.n),
             )
         )
     lines = [
         markdown_table(head, rows),
         "",
-        f"Gains are in {METRICS[METRIC].title}; *recorded* counts the steps of the "
-        "ladder; in parentheses the learned values of all upsamplers of the network. "
+        f"Means and gains are of {METRICS[METRIC].title}; in parentheses the learned "
+        "values of all upsamplers of the network. "
         "Intervals cover 95 %; the verdicts of a column are "
         "corrected together (Holm).",
     ]

@@ -85,11 +85,15 @@ def test_the_rule_is_applied_to_every_setting() -> None:
     written = which([*trials, *longer, *short, *pyramid, *found])
     rows = [line for line in written.splitlines() if line.startswith("| coast")]
     first, last = (row.split(" | ") for row in rows)
-    assert first[0] == "| coastlines, small encoder, feature pyramid, 24 epochs"
-    assert first[1] == "9 of 9"
-    assert first[2] == "**bilinear interpolation (0)**" and first[5] == "nothing"
-    assert last[0] == "| coastlines, small encoder, pointwise decoder, 24 epochs"
-    assert last[3:5] == ["DySample (3,168)", "56.0"] and "naive" in last[5]
+    size = "9 of 9 steps, 3 seeds"
+    assert (
+        first[0] == f"| coastlines, small encoder, feature pyramid, 24 epochs; {size}"
+    )
+    assert first[1] == "**bilinear interpolation (0)**" and first[3] == "nothing"
+    assert (
+        last[0] == f"| coastlines, small encoder, pointwise decoder, 24 epochs; {size}"
+    )
+    assert last[2] == "DySample (3,168): 56.0" and "naive" in last[3]
     assert "camvid" not in written
 
 
@@ -97,10 +101,9 @@ def test_behind_is_named_and_the_cheapest_of_the_rest_is_enough() -> None:
     moved = dict.fromkeys(dysample_lib.LADDER[2:], 0.05)
     written = which(records(**moved | {"grouping": 0.052, "dysample_s": 0.03}))
     row = written.splitlines()[2].split(" | ")
-    assert row[2:4] == ["**naive (792)**", "DySample (3,168)"]
-    assert row[5] == "nearest interpolation, bilinear interpolation, DySample-S"
-    assert row[6] == "+5.20 [+5.20, +5.20], helps (shown)"
-    assert row[7] == "3 |"
+    assert row[1:3] == ["**naive (792)**", "DySample (3,168): 55.2"]
+    assert row[3] == "nearest interpolation, bilinear interpolation, DySample-S"
+    assert row[4] == "+5.20 [+5.20, +5.20], helps (shown) |"
 
 
 def test_rivals_stand_beside_what_they_read() -> None:
@@ -198,7 +201,7 @@ def test_a_fine_tuned_encoder_is_a_setting_of_its_own() -> None:
     frozen = elsewhere(frozen, frozen=True)
     tuned = elsewhere(frozen, frozen=False, device="cuda", precision="mixed")
     rows = [line for line in which([*frozen, *tuned]).splitlines() if "coast" in line]
-    first, last = (row.split(" | ")[0] for row in rows)
+    first, last = (row.partition(";")[0] for row in rows)
     assert first.endswith("pretrained encoder, SegFormer's head, 24 epochs")
     assert last.endswith(
         "pretrained encoder, fine-tuned, SegFormer's head, 24 epochs on a GPU"
