@@ -9,6 +9,7 @@ from statistics import fmean
 import pytest
 from record_samples import RECORD, runs
 
+from dysample_lib.cost import recorded_costs
 from dysample_lib.study.provenance import code_digest
 from dysample_lib.study.records import Record, recorded_runs, select
 from dysample_lib.study.tables import (
@@ -18,6 +19,7 @@ from dysample_lib.study.tables import (
     scores,
     step_verdicts,
 )
+from dysample_lib.study.verdicts import family
 from dysample_lib.upsamplers import LADDER, PREDECESSORS
 
 
@@ -259,6 +261,18 @@ def test_the_recorded_steps_are_what_the_introduction_says_of_them() -> None:
     assert gains["bilinear"] < gains["naive"] < 2 * gains["bilinear"]  # "worth more"
     rest = [gain for name, gain in gains.items() if name not in ("naive", "bilinear")]
     assert len(rest) == 6 and max(map(abs, rest)) < 0.005  # "half a point or less"
+    head = recorded_runs("paper_coastlines")
+    rivals = ("carafe", "sapa", "deconv", "pixel_shuffle", "fade")
+    gains = {
+        name: difference(head, "grouping", name, "boundary_iou") for name in rivals
+    }
+    sides = [str(side) for side in family(gains, "boundary_iou").values()]
+    level = "no difference above ½ point"
+    assert sides == [*["helps (shown)"] * 3, level, "hurts (shown)"]
+    costs = {cost.upsampler: cost for cost in recorded_costs()}
+    for of in ("parameters", "flops", "peak_training_bytes", "training_ms"):
+        cheapest = min(getattr(costs[name], of) for name in rivals)
+        assert getattr(costs["grouping"], of) < cheapest, of
 
 
 def test_the_decoders_are_what_the_pages_say_of_them() -> None:
