@@ -86,12 +86,11 @@ def said(found: dict[str, str] | None) -> str:
 
 def conditions(turns: int, about: dict[str, Any]) -> str:
     """What a benchmark's medians are of, and on what."""
-    gpu = about.get("device") == "cuda"
-    machine, allocator = about["processor"], about["allocator"]
-    threads = "" if gpu else f", threads: {about['threads']}"
-    kept = "" if gpu else f", allocator: {allocator}"
-    torch = about["torch"]
-    return f"Medians of {turns} turns on {machine}{threads}, PyTorch {torch}{kept}"
+    parts = [about["processor"], f"PyTorch {about['torch']}"]
+    if about.get("device") != "cuda":
+        parts.insert(1, f"threads: {about['threads']}")
+        parts.append(f"allocator: {about['allocator']}")
+    return f"Medians of {turns} turns on {', '.join(parts)}"
 
 
 def operator_cost(

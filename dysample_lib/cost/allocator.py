@@ -11,10 +11,14 @@ import ctypes
 import os
 from typing import Any
 
-_MOST = 2**31 - 1
-# From malloc.h: how many buffers are mapped, and the smallest freed top to give back.
-_OPTIONS = {-4: 0, -1: _MOST}
-_VARIABLES = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(_MOST)}
+# How many buffers are mapped, and the smallest freed top to give back: the variable
+# that a process reads when it starts, malloc.h's option, and the value.
+_SETTINGS = (
+    ("MALLOC_MMAP_MAX_", -4, 0),
+    ("MALLOC_TRIM_THRESHOLD_", -1, 2**31 - 1),
+)
+VARIABLES = {name: str(value) for name, _, value in _SETTINGS}
+"""With these in its environment a process keeps freed memory from its start."""
 
 
 def keep_memory() -> bool:
@@ -24,9 +28,9 @@ def keep_memory() -> bool:
         Whether it will; other allocators than glibc's are left as they are.
     """
     mallopt = _mallopt()
-    kept = mallopt is not None and all(mallopt(*each) for each in _OPTIONS.items())
+    kept = mallopt is not None and all(mallopt(o, v) for _, o, v in _SETTINGS)
     if kept:
-        os.environ.update(_VARIABLES)
+        os.environ.update(VARIABLES)
     return kept
 
 
@@ -34,7 +38,7 @@ def allocator() -> str:
     """``"keeps memory"`` after :func:`.keep_memory`, here or in what started this
     process, else ``"default"``.
     """
-    asked = _VARIABLES.items() <= os.environ.items()
+    asked = VARIABLES.items() <= os.environ.items()
     return "keeps memory" if asked and _mallopt() is not None else "default"
 
 

@@ -19,6 +19,8 @@ from _repository import (
     SCRIPTS,
     SETUP_CELL,
     chapter_names,
+    code_cells,
+    notebook_paths,
     project,
     repository_url,
     source,
@@ -44,17 +46,15 @@ def write(path: Path, *sources: str) -> Path:
 
 def imported() -> set[str]:
     """The packages that code cells of the chapters import."""
+    cells = [source(cell) for path in notebook_paths() for cell in code_cells(path)]
+    # A magic is no Python.
+    code = re.sub(r"^(\s*)[%!].*", r"\1pass", "\n".join(cells), flags=re.M)
     found = set()
-    for name in chapter_names():
-        chapter = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-        code = "\n".join(c.source for c in chapter.cells if c.cell_type == "code")
-        for node in ast.walk(
-            ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", code, flags=re.M))
-        ):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                found.add(str(node.module).partition(".")[0])
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).partition(".")[0])
     return found
 
 

@@ -10,8 +10,9 @@ import sys
 import pytest
 import torch
 
+from dysample_lib.__main__ import main
 from dysample_lib.cost import keep_memory
-from dysample_lib.cost.allocator import allocator
+from dysample_lib.cost.allocator import VARIABLES, allocator
 
 # Memory of 32 MB, which glibc would map anew at each call, and what faults it takes.
 # Told to keep memory, the process says so and starts another, which is asked the same.
@@ -45,7 +46,7 @@ def test_kept_memory_takes_no_page_faults_here_and_below_and_is_named():
         capture_output=True,
         text=True,
         check=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")},
+        env={k: v for k, v in os.environ.items() if k not in VARIABLES},
     )
     before, after, below = map(json.loads, done.stdout.splitlines())
     if after[0] == "default":
@@ -54,9 +55,22 @@ def test_kept_memory_takes_no_page_faults_here_and_below_and_is_named():
     assert max(after[1], below[1]) < min(100, before[1] / 2), done.stdout
 
 
+@pytest.mark.parametrize("command", ["train", "sweep --output runs.jsonl"])
+def test_the_shell_asks_for_it_before_it_trains(monkeypatch, command):
+    class Asked(Exception):
+        pass
+
+    def ask():
+        raise Asked
+
+    monkeypatch.setattr("dysample_lib.cost.keep_memory", ask)
+    with pytest.raises(Asked):
+        main(command.split())
+
+
 def test_without_glibc_nothing_is_asked(monkeypatch):
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
-    monkeypatch.setenv("MALLOC_MMAP_MAX_", "0")
-    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(2**31 - 1))
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
     assert keep_memory() is False and allocator() == "default"
     assert torch.ones(1).item() == 1

@@ -20,6 +20,7 @@ from _repository import (
 )
 
 import dysample_lib
+from dysample_lib.cost.allocator import VARIABLES
 
 PROSE_AND_CODE = {".py", ".md", ".yml", ".toml", ".cff", ".bib", ".cfg", ".css", ""}
 VENDORED = ROOT / "book" / "_static" / "mathjax"
@@ -197,6 +198,28 @@ def test_make_test_runs_everything_and_a_failure_ends_it(checkout):
     assert not old.exists(), "every call trains its own"
     write_script(checkout / ".venv" / "bin" / "python", "exit 1\n")
     assert make(checkout, "test").returncode != 0
+
+
+def test_what_trains_keeps_the_memory_that_it_frees(checkout, monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    (checkout / "notebooks").mkdir()
+    (checkout / "notebooks" / "00.ipynb").write_text(json.dumps({}), encoding="utf-8")
+    noted = " ".join(f"${name}" for name in VARIABLES)
+    spy = f'echo "{noted} $*" >> calls.txt\n'
+    write_script(checkout / ".venv" / "bin" / "python", spy)
+    for target in ("book", "notebooks", "lab", "front", "viewer", "test"):
+        assert make(checkout, target).returncode == 0
+    kept = " ".join(VARIABLES.values())
+    asked = [call.removeprefix(f"{kept} ") for call in calls(checkout) if kept in call]
+    assert asked == [
+        "book/scripts/execute.py --copy-to _build/book-src --at-once 2",
+        "book/scripts/execute.py",
+        "-m jupyterlab notebooks",
+        "book/scripts/front_page.py",
+        "book/scripts/viewer_data.py",
+        "-m pytest --numprocesses 2 --dist loadfile --nbval notebooks",
+    ]
 
 
 def test_an_old_or_missing_python_is_named(checkout):

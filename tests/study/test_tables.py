@@ -261,6 +261,9 @@ def test_the_recorded_steps_are_what_the_introduction_says_of_them() -> None:
     assert gains["bilinear"] < gains["naive"] < 2 * gains["bilinear"]  # "worth more"
     rest = [gain for name, gain in gains.items() if name not in ("naive", "bilinear")]
     assert len(rest) == 6 and max(map(abs, rest)) < 0.005  # "half a point or less"
+
+
+def test_the_recorded_rivals_are_what_the_introduction_says_of_them() -> None:
     head = recorded_runs("paper_coastlines")
     rivals = ("carafe", "sapa", "deconv", "pixel_shuffle", "fade")
     gains = {
