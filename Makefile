@@ -63,7 +63,7 @@ stills: setup ## take the still pictures of the widgets again (needs Chromium)
 	@$(BIN)/python book/scripts/widget_stills.py
 
 test: setup lint ## `make lint`, pytest over tests/, pytest --nbval over notebooks/
-	$(PYTEST) tests
+	$(PYTEST) --no-loadscope-reorder tests
 	@rm -rf _build/runs
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
 	    set -x; $(QUIET_KERNEL) $(SHARED_RUNS) $(PYTEST) --nbval notebooks; \

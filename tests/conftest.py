@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--all-cells",
         action="store_true",
         help="run all cells of the support matrix, and not a captured graph's in"
-        " float32 and bfloat16 alone",
+        " float32 alone",
     )
     parser.addoption(
         "--hosted",
@@ -42,7 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked ``cuda`` need a GPU, or a CPU in its place by ``GPU_DRY=1``."""
+    """Slow files go first, so that no process ends long after the others.
+
+    Tests marked ``cuda`` need a GPU, or a CPU in its place by ``GPU_DRY=1``.
+    """
+    slow = Counter(i.path for i in items if i.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
     if torch.cuda.is_available() or os.environ.get("GPU_DRY") == "1":
         return
     for item in items:

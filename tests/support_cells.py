@@ -52,9 +52,7 @@ CELLS = [
     if what != "autocast" or dtype in ("bfloat16", "float16")
 ]
 # A graph takes seconds to capture, and minutes in all dtypes.
-SOON = [
-    cell for cell in CELLS if cell[0] == "eager" or cell[2] in ("float32", "bfloat16")
-]
+SOON = [cell for cell in CELLS if cell[0] == "eager" or cell[2] == "float32"]
 
 # One of each kind of graph, and all ways to capture it.
 OPERATORS = (

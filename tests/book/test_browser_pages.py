@@ -17,6 +17,7 @@ from _browser import Open, need_browser
 from _looks import ALL_RULES, VIEWS, Found, audit, look_at_all, pages_of
 from _repository import chapter_names
 
+pytestmark = pytest.mark.slow
 LINKS = "links => links.map((link) => link.href)"
 LOOK_UP = """
 terms => Object.fromEntries(terms.map((term) =>

@@ -16,6 +16,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from dysample_lib.ops.devices import available_cores
 
+pytestmark = pytest.mark.slow
+
 
 def write(path: Path, *sources: str) -> Path:
     cells = [new_markdown_cell("# A chapter"), *map(new_code_cell, sources)]

@@ -69,6 +69,7 @@ from training_samples import train
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
     script = f"{START}train(epochs=40, checkpoint={str(path)!r})"
@@ -107,6 +108,7 @@ train(checkpoint=sys.argv[1])
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_saves_goes_on_from_the_save_before(
     tmp_path: Path,
 ) -> None:
@@ -122,6 +124,7 @@ def test_a_run_killed_while_it_saves_goes_on_from_the_save_before(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["run.pt", fresh.name]
 
 
+@pytest.mark.slow
 def test_two_processes_that_save_under_one_name_do_not_collide(tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
     script = f"{START}train(epochs=6, checkpoint={str(path)!r})"

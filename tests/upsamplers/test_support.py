@@ -1,7 +1,7 @@
 """The support matrix: what the record says is what happens.
 
-Captured graphs in float64 and float16 are run with ``--all-cells`` (CI does), or with
-``--record-support``.
+Captured graphs are run in float32, and in the other dtypes with ``--all-cells`` (CI
+does) or ``--record-support``.
 """
 
 from __future__ import annotations
