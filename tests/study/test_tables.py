@@ -278,6 +278,15 @@ def test_the_recorded_rivals_are_what_the_introduction_says_of_them() -> None:
         assert getattr(costs["grouping"], of) < cheapest, of
 
 
+def test_street_scenes_are_what_the_pages_say_of_them() -> None:
+    """Of moving points, in the introduction and "Which …?": about half a point."""
+    scenes = recorded_runs("paper_camvid")
+    for metric in ("mean_iou", "boundary_iou"):
+        for name in ("naive", "grouping"):
+            gain = difference(scenes, name, "bilinear", metric)
+            assert gain.low > 0 and 0.004 < gain.mean < 0.006, (name, metric)
+
+
 def test_the_decoders_are_what_the_pages_say_of_them() -> None:
     """The introduction, "Which should I use?" and chapters 06 and 09, in words."""
     runs, metric = recorded_runs("paper_decoders"), "boundary_iou"
