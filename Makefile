@@ -7,16 +7,12 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # Two processes of one thread each finish sooner than one of two threads. A file's tests
-# and a notebook's cells stay in order, in one process. Tests often wait for what they
-# start, so there is one process more for them; slow files go first (tests/conftest.py).
+# and a notebook's cells stay in order, in one process; slow files of tests go first
+# (tests/conftest.py).
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
-TESTS := $(PYTEST) tests
-CHAPTERS := $(PYTEST) --nbval notebooks
 ifneq ($(WORKERS),1)
-SPREAD := --dist loadfile --numprocesses
-TESTS := OMP_NUM_THREADS=1 $(TESTS) --no-loadscope-reorder $(SPREAD) $$(($(WORKERS) + 1))
-CHAPTERS := OMP_NUM_THREADS=1 $(CHAPTERS) $(SPREAD) $(WORKERS)
+PYTEST := OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(WORKERS) --dist loadfile
 endif
 
 # For training: glibc gives large buffers back at each call and faults them in anew unless
@@ -68,10 +64,10 @@ stills: setup ## take the still pictures of the widgets again (needs Chromium)
 	@$(BIN)/python book/scripts/widget_stills.py
 
 test: setup lint ## `make lint`, pytest over tests/, pytest --nbval over notebooks/
-	$(TESTS)
+	$(PYTEST) --no-loadscope-reorder tests
 	@rm -rf _build/runs
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
-	    set -x; $(QUIET_KERNEL) $(SHARED_RUNS) $(CHAPTERS); \
+	    set -x; $(QUIET_KERNEL) $(SHARED_RUNS) $(PYTEST) --nbval notebooks; \
 	fi
 
 lint: setup ## ruff, mypy and the layers of the library alone

@@ -184,11 +184,14 @@ def test_make_test_runs_everything_and_a_failure_ends_it(checkout):
         "-m ruff format --check .",
         "-m mypy",
         "lint-imports --no-logo",
-        "-m pytest tests --no-loadscope-reorder --dist loadfile --numprocesses 3",
-        "-m pytest --nbval notebooks --dist loadfile --numprocesses 2",
+        "-m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests",
+        "-m pytest --numprocesses 2 --dist loadfile --nbval notebooks",
     ]
     make(checkout, "test", "WORKERS=1")
-    assert calls(checkout)[-2:] == ["-m pytest tests", "-m pytest --nbval notebooks"]
+    assert calls(checkout)[-2:] == [
+        "-m pytest --no-loadscope-reorder tests",
+        "-m pytest --nbval notebooks",
+    ]
     old = checkout / "_build" / "runs" / "old.pt"
     write_script(old, "")
     spy = 'echo "$DYSAMPLE_RUNS $DYSAMPLE_BUDGET" >> calls.txt\n'
@@ -218,7 +221,7 @@ def test_what_trains_keeps_the_memory_that_it_frees(checkout, monkeypatch):
         "-m jupyterlab notebooks",
         "book/scripts/front_page.py",
         "book/scripts/viewer_data.py",
-        "-m pytest --nbval notebooks --dist loadfile --numprocesses 2",
+        "-m pytest --numprocesses 2 --dist loadfile --nbval notebooks",
     ]
 
 
