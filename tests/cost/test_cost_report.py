@@ -258,18 +258,19 @@ def test_the_recorded_bill_is_that_of_this_code(monkeypatch):
         assert (cost.flops_layers, cost.flops_reading) == module.flops(120, 120)
 
 
-def test_nothing_measured_is_lost_to_an_encoding() -> None:
-    """With the output redirected in a plain locale, which has less than Windows."""
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_nothing_measured_is_lost_to_an_encoding(encoding: str) -> None:
+    """As on Windows, or with the output redirected in a plain locale."""
     command = [sys.executable, "-m", "dysample_lib", "cost", "--upsamplers", "nearest"]
     command += ["--channels", "4", "--size", "4", "5", "--repeats", "7"]
     done = subprocess.run(
         command,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        env={**os.environ, "PYTHONIOENCODING": encoding},
         cwd=Path(__file__).parents[2],
         capture_output=True,
         check=True,
     )
-    shown = done.stdout.decode("ascii")
+    shown = done.stdout.decode(encoding)
     assert r" \u2192 " in shown and "nearest" in shown.splitlines()[-1]
 
 

@@ -119,7 +119,7 @@ def test_what_does_not_fit(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bilinear", "grouping"])
+@pytest.mark.parametrize("name", ["bilinear", "grouping", "dysample_s_plus"])
 def test_odd_sizes_in_compiled_networks(name: str, scatter: Scatter) -> None:
     torch._dynamo.reset()
     net = scatter(TopDown(name, False), std=0.2).eval()
