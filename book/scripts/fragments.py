@@ -49,7 +49,7 @@ FRAGMENTS: dict[str, Callable[[], str]] = {
     "_found.md": lambda: found(recorded(*LADDERS)),
     "_which.md": lambda: which(settings()),
     "_rivals.md": lambda: rivals(
-        recorded("paper_coastlines", "paper_decoders", "rivals")
+        recorded("paper_coastlines", "paper_camvid", "paper_decoders", "rivals")
     ),
     "_run_times.md": lambda: run_times(
         noted("runtimes.json"), noted("runtimes_cuda.json")

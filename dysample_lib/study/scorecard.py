@@ -26,6 +26,7 @@ KERNELS = ("carafe", "fade", "sapa")
 PAPER = {"task": "segmentation", "encoder": "efficientnet_lite0"}
 _COASTS = {**PAPER, "dataset": "coastlines"}
 _HEAD = {**_COASTS, "decoder": "segformer"}
+_SCENES = {**PAPER, "dataset": "camvid", "decoder": "segformer"}
 SWEEP = "python -m dysample_lib sweep --output results/"
 LADDER = " \\\n    ".join(" ".join(steps) for steps in (_LADDER[:5], _LADDER[5:]))
 COASTS = f"{SWEEP}paper_coastlines.jsonl --encoder efficientnet_lite0 \\\n    "
@@ -560,7 +561,16 @@ SCORECARD: dict[str, Family] = {
         f"{SWEEP}paper_camvid.jsonl --dataset camvid --root PATH \\\n"
         f"    --encoder efficientnet_lite0 --upsamplers {LADDER} blind",
         ("paper_camvid",),
-        {**PAPER, "dataset": "camvid", "decoder": "segformer"},
+        _SCENES,
+        "mean_iou",
+    ),
+    "scene_rivals": Family(
+        "scenes: its kernel-based rivals on CamVid, in the paper's setting",
+        _beats(*KERNELS, see="ch-rivals"),
+        f"{SWEEP}paper_camvid.jsonl --dataset camvid --root PATH \\\n"
+        f"    --encoder efficientnet_lite0 --seeds 3 --upsamplers {' '.join(KERNELS)}",
+        ("paper_camvid",),
+        _SCENES,
         "mean_iou",
     ),
     "detection": _on_task(

@@ -249,10 +249,14 @@ def test_the_recorded_steps_are_what_the_introduction_says_of_them() -> None:
     probe = step_verdicts(recorded_runs("probe"), "boundary_iou")
     words = {name: str(step) for name, step in probe.items()}
     assert words.pop("bilinear") == words.pop("naive") == "helps (shown)"
-    assert words.pop("grouping") == "helps (suggested)"
-    assert words.pop("dysample_s") == "hurts (suggested)"
+    assert words.pop("grouping") == "helps (shown)"
+    assert words.pop("static_scope") == words.pop("dysample_s") == "hurts (shown)"
     assert set(words.values()) == {"not shown"}
-    assert len(words) == 4
+    assert len(words) == 3
+    cost, won = (probe[n].estimate.mean for n in ("static_scope", "grouping"))
+    assert -0.015 < cost < -0.01 and 0.02 < won < 0.025  # "a point", "two"
+    ahead = difference(recorded_runs("probe"), "grouping", "naive", "boundary_iou")
+    assert 0 < ahead.low < ahead.mean < 0.01  # "a little ahead"
     paper = step_verdicts(recorded_runs("paper_coastlines"), "boundary_iou")
     assert str(paper["naive"]) == "helps (shown)"  # moving points pays, in both
     later = ("initial_offsets", "static_scope", "grouping", "dynamic_scope")
@@ -293,6 +297,21 @@ def test_street_scenes_are_what_the_pages_say_of_them() -> None:
     )
     assert looking.low > 0 and looking.mean > moving.mean / 2
     assert -0.005 < later.low < later.high < 0.005
+
+
+def test_the_rivals_on_street_scenes_are_what_the_pages_say_of_them() -> None:
+    """CARAFE is a point ahead (introduction, 06, 09); the other two are open."""
+    scenes = recorded_runs("paper_camvid")
+    gains = {
+        rival: difference(scenes, "grouping", rival, "mean_iou")
+        for rival in ("carafe", "fade", "sapa")
+    }
+    found = family(gains, "mean_iou")
+    assert str(found["carafe"]) == "hurts (shown)"
+    assert found["fade"].words == found["sapa"].words == "not shown"
+    assert -0.0125 < gains["carafe"].mean < -0.0075
+    boundaries = difference(scenes, "grouping", "carafe", "boundary_iou")
+    assert boundaries.high < 0  # "Which should I use?"
 
 
 def test_the_decoders_are_what_the_pages_say_of_them() -> None:
