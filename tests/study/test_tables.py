@@ -10,6 +10,7 @@ import pytest
 from record_samples import RECORD, runs
 
 from dysample_lib.cost import recorded_costs
+from dysample_lib.study.intervals import paired_difference
 from dysample_lib.study.provenance import code_digest
 from dysample_lib.study.records import Record, recorded_runs, select
 from dysample_lib.study.tables import (
@@ -257,6 +258,9 @@ def test_the_recorded_steps_are_what_the_introduction_says_of_them() -> None:
     assert -0.015 < cost < -0.01 and 0.02 < won < 0.025  # "a point", "two"
     ahead = difference(recorded_runs("probe"), "grouping", "naive", "boundary_iou")
     assert 0 < ahead.low < ahead.mean < 0.01  # "a little ahead"
+    fast = scores(recorded_runs("probe_speed"), "static_scope", "boundary_iou")
+    slow = scores(recorded_runs("probe"), "static_scope", "boundary_iou")
+    assert 2 * paired_difference(fast, slow).mean > -cost  # "most of it by slowing"
     paper = step_verdicts(recorded_runs("paper_coastlines"), "boundary_iou")
     assert str(paper["naive"]) == "helps (shown)"  # moving points pays, in both
     later = ("initial_offsets", "static_scope", "grouping", "dynamic_scope")
