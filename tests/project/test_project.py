@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,16 @@ def test_make_test_runs_everything_and_a_failure_ends_it(checkout):
     assert not old.exists(), "every call trains its own"
     write_script(checkout / ".venv" / "bin" / "python", "exit 1\n")
     assert make(checkout, "test").returncode != 0
+
+
+def test_files_with_slow_tests_go_first():
+    order = ["test_devices.py", "test_output_size.py"]  # the second has slow ones
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet"]
+    command += [f"tests/ops/{file}" for file in order]
+    options = {"cwd": ROOT, "capture_output": True, "text": True}
+    shown = subprocess.run(command, check=True, **options).stdout
+    places = [shown.index(file) for file in order]
+    assert places == sorted(places, reverse=True)
 
 
 def test_what_trains_keeps_the_memory_that_it_frees(checkout, monkeypatch):

@@ -307,6 +307,7 @@ def test_what_is_recorded_for_a_claim_is_found(name: str) -> None:
     loose = replace(of, where={k: v for k, v in of.where.items() if k not in LENGTH})
     there = {run.spec.variant for run in loose.runs()}
     found = {f.claim.evidence for f in examine(of).findings if f.seeds}
+    assert found  # another decoder or data set than the records' finds nothing
     asked = {c.evidence for c in of.claims if isinstance(c.evidence, Gain)}
     wanted = {gain for gain in asked if there >= {gain.upsampler, gain.instead_of}}
     assert wanted <= found
